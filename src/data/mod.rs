@@ -1,0 +1,10 @@
+//! What is observed: kinds of columns, tables with gaps, scaling, and the borders to CSV, polars and arrow.
+
+pub(crate) mod schema;
+pub(crate) mod table;
+pub(crate) mod scaling;
+pub mod csv;
+pub(crate) mod polars;
+pub(crate) mod arrow;
+
+pub use schema::{Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};

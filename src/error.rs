@@ -1,0 +1,407 @@
+//! What can go wrong, and what the library decided alone.
+//!
+//! [`Error`] is one opaque word; [`Error::kind`] hands over the place (column, row, field) as data.
+//! A [`Warning`] is part of a result, never printed by the library.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of this crate: one pointer wide, its message says where, what was found and what to do.
+///
+/// ```
+/// use lacuna::{Error, ErrorKind};
+/// let e = Error::from(ErrorKind::UnknownColumn { column: "aeg".into(), known: vec!["age".into()] });
+/// assert_eq!(e.to_string(), "there is no column `aeg`; did you mean `age`?");
+/// assert!(e.is_usage());
+/// ```
+#[derive(Debug)]
+pub struct Error(Box<ErrorKind>);
+
+/// The kinds of [`Error`]. Rows are 1-based data rows (the header is not counted).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Reading or writing failed.
+    Io {
+        /// The file, where one is involved.
+        path: Option<PathBuf>,
+        /// What was being done: "read", "write", …
+        action: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A CSV file is not well formed.
+    Csv {
+        /// The file as the user named it.
+        path: PathBuf,
+        /// Line of the file, 1-based, where known.
+        line: Option<u64>,
+        /// What was found and what to do.
+        message: String,
+    },
+    /// A setting is out of its range, or two settings contradict each other.
+    Config {
+        /// The setting's name.
+        field: String,
+        /// What was given.
+        found: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// A column was named that the table does not have.
+    UnknownColumn {
+        /// The name as given.
+        column: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// A cell cannot be what its column's kind says.
+    Value {
+        /// The column.
+        column: String,
+        /// The row, 1-based.
+        row: usize,
+        /// The cell's content.
+        found: String,
+        /// What is allowed and what to do.
+        expected: String,
+    },
+    /// The table does not fit the schema, or a schema is not usable.
+    Schema {
+        /// What was found and what to do.
+        message: String,
+    },
+    /// The model could not be trained.
+    Training {
+        /// What was found and what to do.
+        message: String,
+    },
+    /// The progress callback asked to stop.
+    Interrupted,
+    /// polars failed.
+    Polars(polars::error::PolarsError),
+    /// arrow failed.
+    Arrow(arrow::error::ArrowError),
+}
+
+impl Error {
+    /// What went wrong, as data.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+
+    /// Whether the call was wrong (a setting, a name) rather than the data: exit code 2 of the command, not 1.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            *self.0,
+            ErrorKind::Config { .. } | ErrorKind::UnknownColumn { .. }
+        )
+    }
+
+    pub(crate) fn config(
+        field: impl Into<String>,
+        found: impl fmt::Display,
+        expected: impl Into<String>,
+    ) -> Error {
+        ErrorKind::Config {
+            field: field.into(),
+            found: found.to_string(),
+            expected: expected.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn schema(message: impl Into<String>) -> Error {
+        ErrorKind::Schema {
+            message: message.into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn io(path: Option<&Path>, action: &'static str, source: std::io::Error) -> Error {
+        ErrorKind::Io {
+            path: path.map(Path::to_owned),
+            action,
+            source,
+        }
+        .into()
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Error {
+        Error(Box::new(kind))
+    }
+}
+
+impl From<polars::error::PolarsError> for Error {
+    fn from(e: polars::error::PolarsError) -> Error {
+        ErrorKind::Polars(e).into()
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(e: arrow::error::ArrowError) -> Error {
+        ErrorKind::Arrow(e).into()
+    }
+}
+
+impl From<Error> for polars::error::PolarsError {
+    fn from(e: Error) -> Self {
+        match *e.0 {
+            ErrorKind::Polars(e) => e,
+            _ => polars::error::PolarsError::ComputeError(e.to_string().into()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.0 {
+            ErrorKind::Io { source, .. } => Some(source),
+            ErrorKind::Polars(e) => Some(e),
+            ErrorKind::Arrow(e) => Some(e),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            ErrorKind::Io {
+                path: Some(p),
+                action,
+                source,
+            } => write!(f, "cannot {action} `{}`: {source}", p.display()),
+            ErrorKind::Io {
+                path: None,
+                action,
+                source,
+            } => write!(f, "cannot {action}: {source}"),
+            ErrorKind::Csv {
+                path,
+                line: Some(line),
+                message,
+            } => write!(f, "`{}` line {line}: {message}", path.display()),
+            ErrorKind::Csv {
+                path,
+                line: None,
+                message,
+            } => write!(f, "`{}`: {message}", path.display()),
+            ErrorKind::Config {
+                field,
+                found,
+                expected,
+            } => write!(f, "{field} is {found}; it must be {expected}"),
+            ErrorKind::UnknownColumn { column, known } => {
+                write!(f, "there is no column `{column}`; ")?;
+                match nearest(column, known) {
+                    Some(name) => write!(f, "did you mean `{name}`?"),
+                    None if known.len() <= 20 => {
+                        write!(f, "the columns are: {}", known.join(", "))
+                    }
+                    None => write!(f, "the table has {} columns", known.len()),
+                }
+            }
+            ErrorKind::Value {
+                column,
+                row,
+                found,
+                expected,
+            } => write!(f, "column `{column}`, row {row}: found {found}; {expected}"),
+            ErrorKind::Schema { message } | ErrorKind::Training { message } => f.write_str(message),
+            ErrorKind::Interrupted => f.write_str("interrupted"),
+            ErrorKind::Polars(e) => write!(f, "polars: {e}"),
+            ErrorKind::Arrow(e) => write!(f, "arrow: {e}"),
+        }
+    }
+}
+
+/// The known name within two edits of the given one (or equal but for case), if any.
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
+    let lower = name.to_lowercase();
+    known
+        .iter()
+        .map(|k| (edit_distance(&lower, &k.to_lowercase()), k))
+        .filter(|(d, k)| *d <= 2 && *d < k.chars().count())
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, k)| k)
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Something the library decided alone and that its user should know.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(tag = "warning", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// The column has no observed value: it stays as it is.
+    EmptyColumn {
+        /// The column.
+        column: String,
+    },
+    /// The column has one observed value only: its gaps get that value.
+    ConstantColumn {
+        /// The column.
+        column: String,
+    },
+    /// Text with so many levels that it reads as an identifier or free text: left out of the model.
+    TooManyLevels {
+        /// The column.
+        column: String,
+        /// Distinct values.
+        levels: usize,
+        /// Observed cells.
+        observed: usize,
+    },
+    /// The column's dtype has no model yet: it passes through.
+    UnsupportedType {
+        /// The column.
+        column: String,
+        /// The dtype's name.
+        dtype: String,
+    },
+    /// Nearly every cell is a number, but a few hold a word.
+    NearlyNumeric {
+        /// The column.
+        column: String,
+        /// The words with their counts, most frequent first.
+        words: Vec<(String, usize)>,
+    },
+    /// Cells hold a level that the fitted model has not seen: kept in the output, unobserved for the model.
+    UnseenLevels {
+        /// The column.
+        column: String,
+        /// How many cells.
+        cells: usize,
+        /// One of the levels.
+        example: String,
+    },
+    /// Training stopped at the time limit; the best weights so far are used.
+    TimeLimit {
+        /// Epochs done, of the first ensemble member.
+        epochs: usize,
+        /// Epochs planned.
+        planned: usize,
+    },
+    /// Too few observed cells to hold any out: the fit has neither early stopping nor an expected error.
+    NothingHeldOut,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::EmptyColumn { column } => {
+                write!(f, "column `{column}` has no observed value and stays empty")
+            }
+            Warning::ConstantColumn { column } => write!(
+                f,
+                "column `{column}` has one value only: its gaps get that value"
+            ),
+            Warning::TooManyLevels {
+                column,
+                levels,
+                observed,
+            } => write!(
+                f,
+                "column `{column}` is left out of the model: {levels} distinct texts in {observed} cells; \
+                 pass --kind {column}=categorical to use it"
+            ),
+            Warning::UnsupportedType { column, dtype } => write!(
+                f,
+                "column `{column}` of type {dtype} has no model and passes through unchanged"
+            ),
+            Warning::NearlyNumeric { column, words } => {
+                let cells: usize = words.iter().map(|w| w.1).sum();
+                let names: Vec<String> = words.iter().take(3).map(|w| format!("'{}'", w.0)).collect();
+                let flags: Vec<&str> = words.iter().take(3).map(|w| w.0.as_str()).collect();
+                write!(
+                    f,
+                    "{cells} {} of `{column}` {} {}: pass --na '{}' to treat them as missing",
+                    if cells == 1 { "cell" } else { "cells" },
+                    if cells == 1 { "says" } else { "say" },
+                    names.join(" or "),
+                    flags.join(",")
+                )
+            }
+            Warning::UnseenLevels {
+                column,
+                cells,
+                example,
+            } => write!(
+                f,
+                "column `{column}`: {cells} cells hold a level unseen in the fit (such as '{example}'); \
+                 they are kept, and unobserved for the model"
+            ),
+            Warning::TimeLimit { epochs, planned } => write!(
+                f,
+                "training stopped at the time limit after {epochs} of {planned} epochs"
+            ),
+            Warning::NothingHeldOut => f.write_str(
+                "too few observed cells to hold any out: no early stopping and no expected error",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_say_where_what_and_what_to_do() {
+        let e: Error = ErrorKind::Value {
+            column: "age".into(),
+            row: 7,
+            found: "'x'".into(),
+            expected: "a number is due".into(),
+        }
+        .into();
+        assert_eq!(
+            e.to_string(),
+            "column `age`, row 7: found 'x'; a number is due"
+        );
+        assert!(!e.is_usage());
+        assert!(Error::config("epochs", 0, "at least 1").is_usage());
+        let w = Warning::NearlyNumeric {
+            column: "age".into(),
+            words: vec![("?".into(), 13)],
+        };
+        assert_eq!(
+            w.to_string(),
+            "13 cells of `age` say '?': pass --na '?' to treat them as missing"
+        );
+    }
+
+    #[test]
+    fn a_polars_error_survives_the_round_trip() {
+        let e = polars::error::PolarsError::NoData("x".into());
+        let back: polars::error::PolarsError = Error::from(e).into();
+        assert!(matches!(back, polars::error::PolarsError::NoData(_)));
+    }
+
+    #[test]
+    fn error_is_small_and_portable() {
+        fn check<T: Send + Sync + 'static>() {}
+        check::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

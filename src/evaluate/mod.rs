@@ -1,0 +1,1 @@
+//! Does it work: hide cells, fill them, score.

@@ -1,0 +1,4 @@
+//! The extension trait.
+
+/// Imputation as methods of a DataFrame.
+pub trait ImputeExt {}

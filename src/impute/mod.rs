@@ -1,0 +1,294 @@
+//! The product: fitted imputers that fill a frame, or draw it several times.
+
+pub(crate) mod knn;
+pub(crate) mod mean;
+pub(crate) mod vae;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::polars::prelude::DataFrame;
+use serde::Serialize;
+
+use crate::data::polars::write_cells;
+use crate::data::schema::{ColumnKind, Left, Schema};
+use crate::data::table::{Cells, Gaps, Table};
+use crate::error::{Error, Result, Warning};
+
+pub use crate::data::arrow::Form;
+
+/// A configuration that becomes an [`Imputer`] by seeing a table.
+///
+/// ```
+/// use lacuna::{Fit, Imputer, MeanConfig};
+/// use polars::prelude::*;
+/// let df = df!("x" => [Some(1.0), None, Some(3.0)])?;
+/// let filled = MeanConfig::default().fit(&df)?.fill(&df)?;
+/// assert_eq!(filled.frame.column("x")?.f64()?.get(1), Some(2.0));
+/// # Ok::<(), lacuna::Error>(())
+/// ```
+pub trait Fit {
+    /// What a fit gives.
+    type Fitted: Imputer + 'static;
+
+    /// Fits to a frame under a given schema.
+    ///
+    /// # Errors
+    /// A setting out of its range; a cell that contradicts the schema.
+    fn fit_with(&self, df: &DataFrame, schema: &Schema) -> Result<Self::Fitted>;
+
+    /// Fits to a frame whose schema is inferred ([`Schema::infer`]).
+    ///
+    /// # Errors
+    /// As [`Fit::fit_with`]; ±inf in a float column.
+    fn fit(&self, df: &DataFrame) -> Result<Self::Fitted> {
+        self.fit_with(df, &Schema::infer(df)?)
+    }
+}
+
+/// A fitted imputer. Object-safe; the frame given may be the fitted one or new rows of the same columns in any order.
+pub trait Imputer: fmt::Debug + Send + Sync {
+    /// The columns it was fitted on.
+    fn schema(&self) -> &Schema;
+
+    /// The frame with every gap of a modelled column filled by one value: the posterior mean of a number, the most
+    /// probable level. Observed cells and the frame's schema stay as they are. A row's fill depends on that row alone.
+    ///
+    /// # Errors
+    /// A column of the fit is absent or of another type; ±inf in a float column.
+    fn fill(&self, df: &DataFrame) -> Result<Filled>;
+
+    /// `m` completed versions of the frame, each with its gaps drawn from the distribution of the missing cells given
+    /// the observed ones. A draw depends on the seed, its number, the row's observed cells and the row's place.
+    ///
+    /// # Errors
+    /// As [`Imputer::fill`]; `m` of zero.
+    fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations>;
+}
+
+/// A filled frame and the truth about it.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    /// The frame without its gaps: same columns, same types, same order.
+    pub frame: DataFrame,
+    /// What was filled, what was left and why, and the error to expect.
+    pub report: Report,
+    schema: Arc<Schema>,
+    gaps: Gaps,
+    cells: Cells,
+}
+
+impl Filled {
+    /// The filled cells of a column before they were made to fit its type: rows (0-based, ascending) and values, the
+    /// posterior mean inside the bounds for numbers (an integer column's with decimals), the level's code for levels.
+    pub fn cells(&self, column: &str) -> Option<(&[usize], &[f64])> {
+        let j = self.schema.columns().iter().position(|c| c.name() == column)?;
+        Some((&self.gaps.rows[j], &self.cells[j]))
+    }
+
+    pub(crate) fn new(df: &DataFrame, table: Table, mut cells: Cells, fitted: &FittedInfo) -> Result<Filled> {
+        let schema = table.schema;
+        for (column, cells) in schema.columns().iter().zip(&mut cells) {
+            if column.kind.is_numeric() {
+                let (low, high) = column.bounds;
+                cells.iter_mut().for_each(|x| *x = x.clamp(low, high));
+            }
+        }
+        let frame = write_cells(df, &schema, &table.gaps, &cells)?;
+        let mut warnings = schema.warnings().to_vec();
+        warnings.extend(fitted.warnings.iter().cloned());
+        warnings.extend(table.warnings);
+        let report = Report {
+            method: fitted.method.clone(),
+            rows: df.height(),
+            columns: column_reports(&schema, &table.gaps, &fitted.errors),
+            warnings,
+        };
+        Ok(Filled { frame, report, schema, gaps: table.gaps, cells })
+    }
+}
+
+/// What a fit knows beside its parameters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FittedInfo {
+    pub method: String,
+    /// One entry a column of the schema, in table order; `None` where nothing was held out.
+    pub errors: Vec<Option<ExpectedError>>,
+    pub warnings: Vec<Warning>,
+}
+
+fn column_reports(schema: &Schema, gaps: &Gaps, errors: &[Option<ExpectedError>]) -> Vec<ColumnReport> {
+    let columns = schema.columns().iter().enumerate();
+    columns
+        .map(|(j, c)| {
+            let filled = gaps.rows[j].len();
+            ColumnReport {
+                column: c.name().to_string(),
+                kind: c.kind(),
+                missing: gaps.missing[j],
+                filled,
+                left: gaps.missing[j] - filled,
+                why: if gaps.missing[j] > filled { c.left() } else { None },
+                expected_error: errors.get(j).cloned().flatten(),
+            }
+        })
+        .collect()
+}
+
+/// What an imputation did, column by column.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The method, in words.
+    pub method: String,
+    /// Rows of the frame.
+    pub rows: usize,
+    /// One entry a column, in table order.
+    pub columns: Vec<ColumnReport>,
+    /// What was decided alone.
+    pub warnings: Vec<Warning>,
+}
+
+impl Report {
+    /// Cells left missing, over all columns.
+    pub fn left(&self) -> usize {
+        self.columns.iter().map(|c| c.left).sum()
+    }
+
+    /// Cells filled, over all columns.
+    pub fn filled(&self) -> usize {
+        self.columns.iter().map(|c| c.filled).sum()
+    }
+}
+
+/// What happened to one column.
+#[derive(Clone, Debug, Serialize)]
+pub struct ColumnReport {
+    /// Its name.
+    pub column: String,
+    /// Its kind.
+    pub kind: ColumnKind,
+    /// Missing cells before.
+    pub missing: usize,
+    /// Cells filled.
+    pub filled: usize,
+    /// Cells still missing.
+    pub left: usize,
+    /// Why they are.
+    pub why: Option<Left>,
+    /// The error to expect of a filled cell, measured on observed cells that were held out.
+    pub expected_error: Option<ExpectedError>,
+}
+
+/// The error of fills on held-out cells: root mean square error in units of the column's standard deviation for
+/// numbers, the share of wrong levels for levels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExpectedError {
+    /// The imputer's error.
+    pub error: f64,
+    /// The standard error of that figure.
+    pub standard_error: f64,
+    /// The error of filling with the mean (numbers) or the most frequent level, on the same cells.
+    pub mean_fill: f64,
+    /// Cells held out.
+    pub cells: usize,
+    /// The column's standard deviation in data units; 1 for levels.
+    pub unit: f64,
+}
+
+impl fmt::Display for Report {
+    /// A table for people: per column missing, filled, left and why, expected error beside the mean fill's; then the warnings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<&ColumnReport> = self.columns.iter().filter(|c| c.missing > 0).collect();
+        if shown.is_empty() {
+            writeln!(f, "{}: no missing cells in {} rows", self.method, self.rows)?;
+        } else {
+            let width = shown.iter().map(|c| c.column.chars().count()).max().unwrap_or(0).clamp(6, 32);
+            writeln!(
+                f,
+                "{:width$}  {:11} {:>8} {:>8} {:>6}  {:>16} {:>10}",
+                "column", "kind", "missing", "filled", "left", "expected error", "mean fill"
+            )?;
+            for c in &shown {
+                let name: String = c.column.chars().take(width).collect();
+                write!(f, "{name:width$}  {:11} {:>8} {:>8} {:>6}", c.kind, c.missing, c.filled, c.left)?;
+                match (&c.why, &c.expected_error) {
+                    (Some(why), _) => writeln!(f, "  {why}")?,
+                    (None, Some(e)) => {
+                        let unit = if c.kind.is_numeric() { "sd" } else { "wrong" };
+                        writeln!(f, "  {:>7.3} ± {:.3} {:>9.3} {unit}", e.error, e.standard_error, e.mean_fill)?;
+                    }
+                    (None, None) => writeln!(f)?,
+                }
+            }
+            writeln!(f, "{}: {} cells filled, {} left, {} rows", self.method, self.filled(), self.left(), self.rows)?;
+        }
+        self.warnings.iter().try_for_each(|w| writeln!(f, "warning: {w}"))
+    }
+}
+
+/// `m` draws of the missing cells of one frame: only those cells are stored.
+///
+/// Analyse each completed frame by itself and pool the estimates (Rubin 1987); averaging the frames understates every
+/// standard error.
+#[derive(Clone, Debug)]
+pub struct Imputations {
+    pub(crate) frame: DataFrame,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) gaps: Gaps,
+    pub(crate) draws: Vec<Cells>,
+    report: Report,
+}
+
+impl Imputations {
+    pub(crate) fn new(df: &DataFrame, table: Table, draws: Vec<Cells>, fitted: &FittedInfo) -> Imputations {
+        let mut warnings = table.schema.warnings().to_vec();
+        warnings.extend(fitted.warnings.iter().cloned());
+        warnings.extend(table.warnings);
+        let report = Report {
+            method: fitted.method.clone(),
+            rows: df.height(),
+            columns: column_reports(&table.schema, &table.gaps, &fitted.errors),
+            warnings,
+        };
+        Imputations { frame: df.clone(), schema: table.schema, gaps: table.gaps, draws, report }
+    }
+
+    /// Number of draws.
+    pub fn m(&self) -> usize {
+        self.draws.len()
+    }
+
+    /// What was filled and what was left; the same for every draw. The expected error is the single fill's.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Completed frame `i`, 0-based.
+    ///
+    /// # Errors
+    /// `i` of `m` or more.
+    pub fn completed(&self, i: usize) -> Result<DataFrame> {
+        let cells = self.draws.get(i).ok_or_else(|| Error::config("draw", i, format!("below m = {}", self.m())))?;
+        write_cells(&self.frame, &self.schema, &self.gaps, cells)
+    }
+
+    /// The drawn values of one column: rows (0-based, ascending), and `m` lists of values in that order (numbers, or
+    /// codes of levels).
+    pub fn cells(&self, column: &str) -> Option<(&[usize], Vec<&[f64]>)> {
+        let j = self.schema.columns().iter().position(|c| c.name() == column)?;
+        Some((&self.gaps.rows[j], self.draws.iter().map(|d| d[j].as_slice()).collect()))
+    }
+
+    /// All draws as one Arrow batch: see [`Form`].
+    ///
+    /// # Errors
+    /// A column of a type that has no Arrow form here.
+    pub fn to_record_batch(&self, form: Form) -> Result<arrow::record_batch::RecordBatch> {
+        crate::data::arrow::imputations_to_batch(&self.frame, &self.schema, &self.gaps, &self.draws, form)
+    }
+}
+
+/// Checks the number of draws.
+pub(crate) fn check_m(m: usize) -> Result<()> {
+    if m == 0 { Err(Error::config("m", 0, "at least 1")) } else { Ok(()) }
+}

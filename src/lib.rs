@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs, missing_debug_implementations, unsafe_code)]
+
+pub mod error;
+mod rng;
+mod kernel;
+pub mod data;
+mod likelihood;
+mod model;
+mod train;
+pub mod impute;
+pub mod evaluate;
+mod frame;
+
+pub use arrow;
+pub use polars;
+
+pub use data::{Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};
+pub use error::{Error, ErrorKind, Result, Warning};
+pub use frame::ImputeExt;
+pub use impute::knn::{KnnConfig, KnnImputer, Weights};
+pub use impute::mean::{MeanConfig, MeanImputer, Strategy};
+pub use impute::vae::{Progress, VaeConfig, VaeImputer};
+pub use impute::{ColumnReport, ExpectedError, Filled, Fit, Form, Imputations, Imputer, Report};
