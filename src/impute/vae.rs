@@ -178,7 +178,7 @@ impl VaeConfig {
             for epoch in inbox {
                 done += 1;
                 let epochs = plan.epochs * plan.members;
-                let progress = Progress { epoch: done, epochs, held_out: epoch.held_out, elapsed: start.elapsed() };
+                let progress = Progress { epoch: done, epochs, loss: epoch.loss, elapsed: start.elapsed() };
                 if on_progress(&progress).is_break() {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -197,8 +197,9 @@ pub struct Progress {
     pub epoch: usize,
     /// Epochs at most, summed over members.
     pub epochs: usize,
-    /// Held-out score of the member that just finished an epoch: nats a held-out cell, higher is better.
-    pub held_out: f64,
+    /// Held-out loss of the member that just finished an epoch: mean over held-out cells of √(1 + e²) − 1 for a number (e
+    /// its error in standard deviations) or one minus the probability of the true level. NaN where nothing is held out.
+    pub loss: f64,
     /// Time since the fit began.
     pub elapsed: Duration,
 }

@@ -37,7 +37,15 @@ pub(crate) struct Adam {
     v: Vec<f32>,
     step: usize,
     norm: f64,
+    /// Factor on the step size, cut on a plateau; and how many epochs since the best cost or the last cut.
+    factor: f32,
+    stale: u64,
+    cuts: u32,
 }
+
+/// On a plateau the step size is cut to this share, so many times, before the fit stops.
+const CUT: f32 = 0.3;
+const CUTS: u32 = 2;
 
 impl Adam {
     pub fn new(step_size: f32, decay: f32, epochs: u64, patience: u64, time_limit: Option<Duration>, start: Instant) -> Adam {
@@ -54,6 +62,9 @@ impl Adam {
             v: Vec::new(),
             step: 0,
             norm: 0.0,
+            factor: 1.0,
+            stale: 0,
+            cuts: 0,
         }
     }
 
@@ -110,7 +121,7 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
             AdamStep {
                 beta,
                 correction: (1.0 / (1.0 - beta.0.powi(t)), 1.0 / (1.0 - beta.1.powi(t))),
-                step_size: self.step_size * schedule(progress) as f32,
+                step_size: self.step_size * self.factor * schedule(progress) as f32,
                 decay: self.decay,
                 scale: (2.0 * self.norm / norm.max(1e-30)).min(1.0) as f32,
                 averaging: 1.0 / (self.step.min(steps.min(200)) as f32),
@@ -118,6 +129,15 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
             .apply(&mut self.weights, &self.grad, &mut self.m, &mut self.v, &mut mean);
         }
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&mean)?))?;
+        self.stale = if cost < state.get_best_cost() { 0 } else { self.stale + 1 };
+        if self.stale > self.patience && self.cuts < CUTS {
+            // Back to the best weights, with smaller steps.
+            self.weights = state.get_best_param().cloned().unwrap_or(mean);
+            mean = self.weights.clone();
+            self.factor *= CUT;
+            self.cuts += 1;
+            self.stale = 0;
+        }
         Ok((state.param(mean).cost(cost), None))
     }
 
@@ -126,7 +146,7 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
         if timed_out {
             return TerminationStatus::Terminated(TerminationReason::SolverExit("time limit".into()));
         }
-        if state.get_iter().saturating_sub(state.get_last_best_iter()) > self.patience {
+        if self.stale > self.patience {
             return TerminationStatus::Terminated(TerminationReason::SolverConverged);
         }
         TerminationStatus::NotTerminated
