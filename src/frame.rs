@@ -51,7 +51,7 @@ pub trait ImputeExt: Sized {
     /// let x: Vec<f64> = (0..60).map(f64::from).collect();
     /// let y: Vec<Option<f64>> = x.iter().map(|x| (x % 7.0 != 3.0).then_some(2.0 * x)).collect();
     /// let df = df!("x" => x, "y" => y)?;
-    /// let filled = df.impute_vae_with(&VaeConfig { epochs: Some(3), seed: 1, ..VaeConfig::default() })?;
+    /// let filled = df.impute_vae_with(&VaeConfig::default().epochs(3).seed(1))?;
     /// assert_eq!(filled.column("y")?.null_count(), 0);
     /// # Ok::<(), lacuna::Error>(())
     /// ```
