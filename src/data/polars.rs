@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 use polars::prelude::{
     BooleanChunked, BooleanType, ChunkedArray, Column as PlColumn, DataFrame, DataType, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, IntoColumn, NamedFrom, NewChunkedArray, NumericNative, PlSmallStr, PolarsNumericType, Series,
+    Int16Type, Int32Type, Int64Type, IntoColumn, NewChunkedArray, NumericNative, PlSmallStr, PolarsNumericType, Series,
     StringChunked, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 

@@ -1,1 +1,219 @@
-//! Scaling.
+//! One pass over the observed cells: location, scale and quantiles, and from them a column's two views, the features
+//! the networks read and the target the likelihood scores.
+
+use ndarray::Array2;
+
+use crate::data::table::Table;
+use crate::kernel::Real;
+
+/// How each modelled column becomes numbers of order one; in the model's column order.
+#[derive(Clone, Debug)]
+pub(crate) struct Scaling {
+    pub columns: Vec<ColumnScaling>,
+}
+
+/// One column's scaling.
+#[derive(Clone, Debug)]
+pub(crate) enum ColumnScaling {
+    /// Numbers: standardised for the likelihood; standardised, piecewise-linear and flagged for the networks.
+    Number {
+        mean: f64,
+        /// Population standard deviation of the observed cells, above zero.
+        sd: f64,
+        min: f64,
+        max: f64,
+        /// Ascending distinct quantiles: bin `i` lies between edges `i` and `i + 1`.
+        edges: Vec<f64>,
+    },
+    /// Levels: codes for the likelihood, one-hot and flagged for the networks.
+    Levels {
+        /// Share of each level among the observed cells.
+        share: Vec<f64>,
+    },
+}
+
+/// Rows in model units: what the likelihood scores, and each number's place among its bins. NaN where unobserved.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows<F> {
+    /// (n, d): standardised numbers, codes.
+    pub target: Array2<F>,
+    /// (n, d): bin index plus the fraction inside the bin, 0 to the number of bins.
+    pub place: Array2<F>,
+}
+
+/// Features beyond this many standard deviations are clipped: the networks see no wild input.
+const CLIP: f64 = 6.0;
+
+impl Scaling {
+    /// From the observed cells of a table. Columns have two distinct values at least (others are not modelled).
+    pub fn fit(table: &Table) -> Scaling {
+        let columns = table.schema.modelled_columns().zip(table.values.columns());
+        let columns = columns
+            .map(|(c, values)| {
+                let seen = values.iter().copied().filter(|x| !x.is_nan());
+                if c.kind.has_levels() {
+                    let mut share = vec![0.0; c.levels.len()];
+                    seen.clone().for_each(|x| share[x as usize] += 1.0);
+                    let total: f64 = share.iter().sum();
+                    share.iter_mut().for_each(|s| *s /= total.max(1.0));
+                    ColumnScaling::Levels { share }
+                } else {
+                    number_scaling(seen.collect())
+                }
+            })
+            .collect();
+        Scaling { columns }
+    }
+
+    /// Features a row has for the networks.
+    pub fn features(&self) -> usize {
+        self.columns.iter().map(ColumnScaling::features).sum()
+    }
+
+    /// The table in model units.
+    pub fn rows<F: Real>(&self, table: &Table) -> Rows<F> {
+        let mut rows = Rows { target: Array2::from_elem(table.values.dim(), F::nan()), place: Array2::from_elem(table.values.dim(), F::nan()) };
+        for (j, c) in self.columns.iter().enumerate() {
+            for (i, &x) in table.values.column(j).iter().enumerate() {
+                if !x.is_nan() {
+                    rows.target[(i, j)] = F::of(c.to_model(x));
+                    rows.place[(i, j)] = F::of(c.place(x));
+                }
+            }
+        }
+        rows
+    }
+
+    /// Writes the features of one row to `out`, (features,): zero for a cell that is not visible, else per number the
+    /// standardised value, its piecewise-linear encoding over the bins (Gorishniy et al. 2022, eq. 1) and a flag; per
+    /// level one-hot and a flag.
+    pub fn write_features<F: Real>(&self, target: &[F], place: &[F], visible: &[bool], out: &mut [F]) {
+        out.fill(F::zero());
+        let mut at = 0;
+        for (j, c) in self.columns.iter().enumerate() {
+            let width = c.features();
+            // `if`, never a product with the flag: 0 · NaN is NaN.
+            if visible[j] {
+                let cell = &mut out[at..at + width];
+                cell[width - 1] = F::one();
+                match c {
+                    ColumnScaling::Number { .. } => {
+                        cell[0] = target[j].max(F::of(-CLIP)).min(F::of(CLIP));
+                        for (i, o) in cell[1..width - 1].iter_mut().enumerate() {
+                            *o = (place[j] - F::of(i as f64)).max(F::zero()).min(F::one());
+                        }
+                    }
+                    ColumnScaling::Levels { .. } => cell[target[j].f64() as usize] = F::one(),
+                }
+            }
+            at += width;
+        }
+    }
+}
+
+impl ColumnScaling {
+    fn features(&self) -> usize {
+        match self {
+            ColumnScaling::Number { edges, .. } => edges.len() + 1,
+            ColumnScaling::Levels { share } => share.len() + 1,
+        }
+    }
+
+    /// Data units to model units.
+    pub fn to_model(&self, x: f64) -> f64 {
+        match self {
+            ColumnScaling::Number { mean, sd, .. } => (x - mean) / sd,
+            ColumnScaling::Levels { .. } => x,
+        }
+    }
+
+    /// Model units to data units. A number stays within the observed range and half its width beyond: a network that
+    /// is asked far outside what it saw answers with something a reader would believe.
+    pub fn to_data(&self, x: f64) -> f64 {
+        match self {
+            ColumnScaling::Number { mean, sd, min, max, .. } => {
+                let slack = 0.5 * (max - min);
+                (mean + sd * x).clamp(min - slack, max + slack)
+            }
+            ColumnScaling::Levels { .. } => x,
+        }
+    }
+
+    /// Bin index plus the fraction inside the bin.
+    fn place(&self, x: f64) -> f64 {
+        match self {
+            ColumnScaling::Number { edges, .. } => {
+                let bins = edges.len() - 1;
+                let bin = edges.partition_point(|&e| e <= x).clamp(1, bins) - 1;
+                let inside = (x - edges[bin]) / (edges[bin + 1] - edges[bin]);
+                bin as f64 + inside.clamp(0.0, 1.0)
+            }
+            ColumnScaling::Levels { .. } => 0.0,
+        }
+    }
+}
+
+/// Bins of a column with `n` observed cells: 32 where there are many cells, fewer where a bin would hold under ten.
+fn bins_for(n: usize) -> usize {
+    (n / 10).clamp(2, 32)
+}
+
+fn number_scaling(mut seen: Vec<f64>) -> ColumnScaling {
+    seen.sort_by(f64::total_cmp);
+    let n = seen.len();
+    // Two passes about the middle value: exact enough for a billion plus small noise.
+    let middle = seen[n / 2];
+    let shift = seen.iter().map(|x| x - middle).sum::<f64>() / n as f64;
+    let mean = middle + shift;
+    let variance = seen.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64;
+    let (min, max) = (seen[0], seen[n - 1]);
+    // A spread that squares to nothing or to infinity still has a range.
+    let sd = if variance.is_normal() { variance.sqrt() } else { max / 2.0 - min / 2.0 };
+    let bins = bins_for(n);
+    let mut edges: Vec<f64> = (0..=bins).map(|i| seen[i * (n - 1) / bins]).collect();
+    edges.dedup();
+    if edges.len() < 2 {
+        edges = vec![min, max];
+    }
+    ColumnScaling::Number { mean, sd, min, max, edges }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_standardised_and_placed() {
+        let c = number_scaling((0..101).map(f64::from).collect());
+        assert!((c.to_model(50.0)).abs() < 1e-12);
+        assert_eq!(c.place(-5.0), 0.0);
+        assert_eq!(c.place(0.0), 0.0);
+        assert_eq!(c.place(100.0), 10.0);
+        assert_eq!(c.place(200.0), 10.0);
+        assert!((c.place(55.0) - 5.5).abs() < 1e-12);
+        assert_eq!(c.to_data(c.to_model(12.5)), 12.5);
+        assert_eq!(c.to_data(1e9), 150.0);
+    }
+
+    #[test]
+    fn ties_make_fewer_bins_and_spread_survives_a_large_offset() {
+        let mut x = vec![0.0; 900];
+        x.extend((1..=100).map(f64::from));
+        let ColumnScaling::Number { edges, .. } = number_scaling(x) else { panic!() };
+        assert!(edges.windows(2).all(|e| e[0] < e[1]));
+        let big = number_scaling((0..100).map(|i| 1e9 + f64::from(i) * 1e-3).collect());
+        let ColumnScaling::Number { sd, .. } = big else { panic!() };
+        assert!((sd - 0.028866).abs() < 1e-4, "{sd}");
+    }
+
+    #[test]
+    fn hidden_cells_leave_no_trace() {
+        let scaling = Scaling {
+            columns: vec![number_scaling((0..50).map(f64::from).collect()), ColumnScaling::Levels { share: vec![0.5, 0.25, 0.25] }],
+        };
+        let mut out = vec![9.0; scaling.features()];
+        scaling.write_features(&[f64::NAN, 2.0], &[f64::NAN, 0.0], &[false, true], &mut out);
+        assert_eq!(out[..out.len() - 4], vec![0.0; out.len() - 4]);
+        assert_eq!(out[out.len() - 4..], [0.0, 0.0, 1.0, 1.0]);
+    }
+}

@@ -292,3 +292,13 @@ impl Imputations {
 pub(crate) fn check_m(m: usize) -> Result<()> {
     if m == 0 { Err(Error::config("m", 0, "at least 1")) } else { Ok(()) }
 }
+
+/// Runs `f` on a pool of its own with that many threads, all cores when `None`; the global pool stays untouched.
+pub(crate) fn in_pool<R: Send>(threads: Option<usize>, f: impl FnOnce() -> R + Send) -> Result<R> {
+    if threads == Some(0) {
+        return Err(Error::config("threads", 0, "at least 1"));
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+    let pool = pool.map_err(|e| Error::config("threads", threads.unwrap_or(0), format!("a number the system can start ({e})")))?;
+    Ok(pool.install(f))
+}

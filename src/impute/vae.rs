@@ -2,19 +2,44 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use ::polars::prelude::DataFrame;
+use ndarray::{Array2, Axis};
+use ndarray_rand::RandomExt;
+use ndarray_rand::rand_distr::StandardNormal;
+use rayon::prelude::*;
 
-use crate::data::schema::Schema;
-use crate::error::Result;
-use crate::impute::{Filled, Fit, Imputations, Imputer};
+use crate::data::scaling::{ColumnScaling, Rows, Scaling};
+use crate::data::schema::{Column, Schema};
+use crate::data::table::{Cells, Gaps, Table};
+use crate::error::{Error, ErrorKind, Result, Warning};
+use crate::impute::{ExpectedError, Filled, Fit, FittedInfo, Imputations, Imputer, check_m, in_pool};
+use crate::likelihood::{Likelihood, heads};
+use crate::model::Vae;
+use crate::model::posterior::{BLOCK, decoded_draw, expected, outcome_starts};
+use crate::rng::{Purpose, pair, stream};
+use crate::train::{HeldOut, Member, Plan, Trainer, visible_block};
 
 /// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
+///
+/// ```
+/// use lacuna::{Fit, Imputer, VaeConfig};
+/// use polars::prelude::*;
+/// let x: Vec<f64> = (0..60).map(f64::from).collect();
+/// let y: Vec<Option<f64>> = x.iter().map(|&x| (x as i32 % 7 != 0).then_some(2.0 * x)).collect();
+/// let df = df!("x" => x, "y" => y)?;
+/// let imputer = VaeConfig::default().epochs(4).seed(1).fit(&df)?;
+/// let filled = imputer.fill(&df)?;
+/// assert_eq!(filled.frame.null_count().column("y")?.u32()?.get(0), Some(0));
+/// # Ok::<(), lacuna::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct VaeConfig {
-    /// Passes over the table.
+    /// Passes over the table, of fifty steps at least.
     pub epochs: Option<usize>,
     /// Dimension of the latent space.
     pub latent_dim: Option<usize>,
@@ -30,7 +55,141 @@ pub struct VaeConfig {
     pub time_limit: Option<Duration>,
 }
 
-/// How a fit is going, once an epoch.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
+        $($(#[$doc])* pub fn $name(mut self, $name: $type) -> Self { self.$name = Some($name); self })*
+    };
+}
+
+impl VaeConfig {
+    setters! {
+        /// Sets the number of epochs.
+        epochs: usize,
+        /// Sets the dimension of the latent space.
+        latent_dim: usize,
+        /// Sets the width of the hidden layers.
+        hidden: usize,
+        /// Sets the number of networks.
+        members: usize,
+        /// Sets the number of threads.
+        threads: usize,
+        /// Sets the time limit of the training.
+        time_limit: Duration,
+    }
+
+    /// Sets the seed.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The plan for a table, with what is stated here going first.
+    fn plan(&self, table: &Table) -> Result<Plan> {
+        let observed = table.values.iter().filter(|x| !x.is_nan()).count();
+        let mut plan = Plan::for_table(table.n(), table.d(), observed);
+        let in_range = |field: &str, value: Option<usize>, most: usize| match value {
+            Some(v) if v == 0 || v > most => Err(Error::config(field, v, format!("from 1 to {most}"))),
+            v => Ok(v),
+        };
+        plan.epochs = in_range("epochs", self.epochs, 1_000_000)?.unwrap_or(plan.epochs);
+        plan.patience = plan.patience.min(plan.epochs);
+        plan.latent = in_range("latent_dim", self.latent_dim, 1024)?.unwrap_or(plan.latent);
+        plan.width = in_range("hidden", self.hidden, 4096)?.unwrap_or(plan.width);
+        plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
+        if self.time_limit.is_some_and(|t| t.is_zero()) {
+            return Err(Error::config("time_limit", "0 s", "above zero"));
+        }
+        Ok(plan)
+    }
+
+    /// Fits with a callback once an epoch, on the calling thread; `Break` stops the fit with
+    /// [`ErrorKind::Interrupted`].
+    ///
+    /// # Errors
+    /// As [`Fit::fit_with`].
+    pub fn fit_with_progress(
+        &self,
+        df: &DataFrame,
+        schema: &Schema,
+        on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
+    ) -> Result<VaeImputer> {
+        let start = Instant::now();
+        let schema = Arc::new(schema.clone());
+        let table = Table::from_frame(df, &schema)?;
+        let plan = self.plan(&table)?;
+        let scaling = Scaling::fit(&table);
+        let rows: Rows<f32> = scaling.rows(&table);
+        drop(table);
+        let vae = Vae::new(scaling.features(), heads(schema.modelled_columns()), plan.latent, plan.width, plan.depth);
+        let mut imputer = VaeImputer {
+            noise: Array2::zeros((0, plan.latent)),
+            info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
+            vae,
+            scaling,
+            members: Vec::new(),
+            threads: self.threads,
+            schema,
+        };
+        if imputer.schema.modelled().is_empty() || rows.target.nrows() == 0 {
+            return Ok(imputer);
+        }
+        imputer.noise = antithetic(self.seed, plan.latent);
+        let members = self.train(&imputer, &rows, &plan, start, on_progress)?;
+        imputer.info.errors = in_pool(self.threads, || imputer.expected_errors(&rows, &members))?;
+        if members.iter().any(|m| m.held.len == 0) {
+            imputer.info.warnings.push(Warning::NothingHeldOut);
+        }
+        if let Some(m) = members.iter().find(|m| m.timed_out) {
+            imputer.info.warnings.push(Warning::TimeLimit { epochs: m.epochs, planned: plan.epochs });
+        }
+        imputer.members = members.into_iter().map(|m| m.weights).collect();
+        Ok(imputer)
+    }
+
+    /// Trains the members on a pool of their own while this thread hands on the news.
+    fn train(
+        &self,
+        imputer: &VaeImputer,
+        rows: &Rows<f32>,
+        plan: &Plan,
+        start: Instant,
+        on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
+    ) -> Result<Vec<Member>> {
+        let stop = AtomicBool::new(false);
+        let trainer = Trainer {
+            vae: &imputer.vae,
+            scaling: &imputer.scaling,
+            rows,
+            plan,
+            seed: self.seed,
+            time_limit: self.time_limit,
+            start,
+            stop: &stop,
+        };
+        let (news, inbox) = channel();
+        std::thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                in_pool(self.threads, || {
+                    let members = (0..plan.members).into_par_iter();
+                    members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()
+                })
+            });
+            let mut done = 0;
+            for epoch in inbox {
+                done += 1;
+                let epochs = plan.epochs * plan.members;
+                let progress = Progress { epoch: done, epochs, held_out: epoch.held_out, elapsed: start.elapsed() };
+                if on_progress(&progress).is_break() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+            let result = work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            if stop.load(Ordering::Relaxed) { Err(ErrorKind::Interrupted.into()) } else { result }
+        })
+    }
+}
+
+/// How a fit is going, once an epoch of one network.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -44,44 +203,233 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
-impl VaeConfig {
-    /// Fits with a callback once an epoch (from the calling thread); `Break` stops the fit with
-    /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted).
-    ///
-    /// # Errors
-    /// As [`Fit::fit_with`].
-    pub fn fit_with_progress(
-        &self,
-        df: &DataFrame,
-        schema: &Schema,
-        on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
-    ) -> Result<VaeImputer> {
-        let _ = (df, on_progress);
-        Ok(VaeImputer { schema: Arc::new(schema.clone()) })
-    }
+/// Latent points a fill averages over, in antithetic pairs.
+const FILL_DRAWS: usize = 16;
+
+/// The one set of latent noise all fills share: (draws, latent), each point beside its mirror image.
+fn antithetic(seed: u64, latent: usize) -> Array2<f32> {
+    let half = Array2::<f64>::random_using((FILL_DRAWS / 2, latent), StandardNormal, &mut stream(seed, Purpose::Fill, 0));
+    let half = half.mapv(|x| x as f32);
+    ndarray::concatenate(Axis(0), &[half.view(), (-&half).view()]).expect("both halves have `latent` columns")
 }
 
 /// The fitted variational autoencoder.
 #[derive(Clone, Debug)]
 pub struct VaeImputer {
     schema: Arc<Schema>,
+    scaling: Scaling,
+    vae: Vae,
+    /// One weight vector a member; none where no column is modelled.
+    members: Vec<Vec<f32>>,
+    noise: Array2<f32>,
+    info: FittedInfo,
+    threads: Option<usize>,
 }
 
 impl Fit for VaeConfig {
     type Fitted = VaeImputer;
+
     fn fit_with(&self, df: &DataFrame, schema: &Schema) -> Result<VaeImputer> {
         self.fit_with_progress(df, schema, &mut |_| ControlFlow::Continue(()))
     }
 }
 
+impl VaeImputer {
+    /// Expected values of every outcome of some rows, in model units, averaged over the given members: (BLOCK, outcomes).
+    fn expectations<'a>(
+        &self,
+        members: impl ExactSizeIterator<Item = &'a [f32]>,
+        rows: &Rows<f32>,
+        block: &[usize],
+        show: impl Fn(usize, usize) -> bool,
+    ) -> Array2<f32> {
+        let (features, count) = visible_block(&self.scaling, rows, block, BLOCK, show);
+        let share = 1.0 / members.len() as f32;
+        let mut mean: Option<Array2<f32>> = None;
+        for w in members {
+            let one = expected(&self.vae, w, features.view(), count.view(), self.noise.view());
+            match &mut mean {
+                Some(mean) => mean.scaled_add(share, &one),
+                None => mean = Some(one * share),
+            }
+        }
+        mean.unwrap_or_else(|| Array2::zeros((BLOCK, 0)))
+    }
+
+    /// The rows with a gap in a modelled column, and for each of them the (model column, schema column, gap) to fill.
+    fn work(&self, gaps: &Gaps) -> Vec<(usize, Vec<(usize, usize, usize)>)> {
+        let mut work: std::collections::BTreeMap<usize, Vec<(usize, usize, usize)>> = Default::default();
+        for (k, &j) in self.schema.modelled().iter().enumerate() {
+            for (gap, &row) in gaps.rows[j].iter().enumerate() {
+                work.entry(row).or_default().push((k, j, gap));
+            }
+        }
+        work.into_iter().collect()
+    }
+
+    /// Fills `cells` block by block: `answer` gives, for a block of rows of work, the values in the work's order.
+    fn fill_blocks(&self, table: &Table, cells: &mut Cells, answer: impl Fn(&[usize], &[Vec<(usize, usize, usize)>]) -> Vec<f64> + Sync) {
+        let work = self.work(&table.gaps);
+        let values: Vec<Vec<f64>> = work
+            .par_chunks(BLOCK)
+            .map(|block| {
+                let (rows, gaps): (Vec<usize>, Vec<_>) = block.iter().cloned().unzip();
+                answer(&rows, &gaps)
+            })
+            .collect();
+        let places = work.iter().flat_map(|(_, gaps)| gaps);
+        for (&(_, j, gap), x) in places.zip(values.into_iter().flatten()) {
+            cells[j][gap] = x;
+        }
+    }
+
+    /// One filled value: the mean in data units, or the most probable level (the first of equals).
+    fn point(&self, k: usize, outcomes: &[f32]) -> f64 {
+        match &self.scaling.columns[k] {
+            number @ ColumnScaling::Number { .. } => number.to_data(f64::from(outcomes[0])),
+            ColumnScaling::Levels { .. } => {
+                let mut best = 0;
+                for (code, p) in outcomes.iter().enumerate() {
+                    if *p > outcomes[best] {
+                        best = code;
+                    }
+                }
+                best as f64
+            }
+        }
+    }
+
+    fn column(&self, k: usize) -> &Column {
+        &self.schema.columns()[self.schema.modelled()[k]]
+    }
+
+    /// One entry a column of the schema: the error of each member's fills on the cells it did not see.
+    fn expected_errors(&self, rows: &Rows<f32>, members: &[Member]) -> Vec<Option<ExpectedError>> {
+        let d = self.vae.heads.len();
+        let starts = outcome_starts(&self.vae.heads);
+        // Per column: squared errors (or wrong levels) of the fills and of the mean fill.
+        let mut errors: Vec<Vec<(f64, f64)>> = vec![Vec::new(); d];
+        for Member { weights, held: HeldOut { cells, rows: held_rows, .. }, .. } in members {
+            let blocks: Vec<Vec<(usize, f64, f64)>> = held_rows
+                .par_chunks(BLOCK)
+                .map(|block| {
+                    let mean = self.expectations(std::iter::once(weights.as_slice()), rows, block, |i, j| !cells[(i, j)]);
+                    let mut out = Vec::new();
+                    for (r, &i) in block.iter().enumerate() {
+                        for k in (0..d).filter(|&k| cells[(i, k)]) {
+                            let outcomes = mean.row(r);
+                            let outcomes = &outcomes.to_slice().expect("standard layout")[starts[k]..starts[k + 1]];
+                            let truth = f64::from(rows.target[(i, k)]);
+                            let fill = self.scaling.columns[k].to_model(self.point(k, outcomes));
+                            out.push(match &self.scaling.columns[k] {
+                                ColumnScaling::Number { .. } => (k, (fill - truth).powi(2), truth * truth),
+                                ColumnScaling::Levels { share } => {
+                                    let mode = (0..share.len()).rev().max_by(|&a, &b| share[a].total_cmp(&share[b])).unwrap_or(0);
+                                    (k, f64::from(fill != truth), f64::from(mode as f64 != truth))
+                                }
+                            });
+                        }
+                    }
+                    out
+                })
+                .collect();
+            blocks.into_iter().flatten().for_each(|(k, ours, mean)| errors[k].push((ours, mean)));
+        }
+        let mut out = vec![None; self.schema.columns().len()];
+        for (k, errors) in errors.iter().enumerate() {
+            let j = self.schema.modelled()[k];
+            out[j] = summary(&self.scaling.columns[k], errors);
+        }
+        out
+    }
+}
+
+/// Mean and standard error of the held-out cells' errors; on the root scale for numbers, by the delta method.
+fn summary(scaling: &ColumnScaling, errors: &[(f64, f64)]) -> Option<ExpectedError> {
+    let n = errors.len();
+    if n < 2 {
+        return None;
+    }
+    let mean = |f: fn(&(f64, f64)) -> f64| errors.iter().map(f).sum::<f64>() / n as f64;
+    let (ours, mean_fill) = (mean(|e| e.0), mean(|e| e.1));
+    let variance = errors.iter().map(|e| (e.0 - ours).powi(2)).sum::<f64>() / (n - 1) as f64;
+    let se = (variance / n as f64).sqrt();
+    Some(match scaling {
+        ColumnScaling::Number { sd, .. } => {
+            let rmse = ours.sqrt();
+            ExpectedError { error: rmse, standard_error: se / (2.0 * rmse.max(1e-12)), mean_fill: mean_fill.sqrt(), cells: n, unit: *sd }
+        }
+        ColumnScaling::Levels { .. } => ExpectedError { error: ours, standard_error: se, mean_fill, cells: n, unit: 1.0 },
+    })
+}
+
+/// Draws tried before a value outside its column's bounds is moved to the nearest bound.
+const TRIES: usize = 100;
+
 impl Imputer for VaeImputer {
     fn schema(&self) -> &Schema {
         &self.schema
     }
-    fn fill(&self, _df: &DataFrame) -> Result<Filled> {
-        todo!()
+
+    fn fill(&self, df: &DataFrame) -> Result<Filled> {
+        let table = Table::from_frame(df, &self.schema)?;
+        let mut cells = table.constant_cells();
+        if !self.members.is_empty() {
+            let rows: Rows<f32> = self.scaling.rows(&table);
+            let starts = outcome_starts(&self.vae.heads);
+            in_pool(self.threads, || {
+                self.fill_blocks(&table, &mut cells, |block, gaps| {
+                    let mean = self.expectations(self.members.iter().map(Vec::as_slice), &rows, block, |_, _| true);
+                    let mut values = Vec::new();
+                    for (r, gaps) in gaps.iter().enumerate() {
+                        let row = mean.row(r);
+                        let row = row.to_slice().expect("standard layout");
+                        values.extend(gaps.iter().map(|&(k, _, _)| self.point(k, &row[starts[k]..starts[k + 1]])));
+                    }
+                    values
+                })
+            })?;
+        }
+        Filled::new(df, table, cells, &self.info)
     }
-    fn draw(&self, _df: &DataFrame, _m: usize, _seed: u64) -> Result<Imputations> {
-        todo!()
+
+    fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations> {
+        check_m(m)?;
+        let table = Table::from_frame(df, &self.schema)?;
+        let rows: Rows<f32> = self.scaling.rows(&table);
+        let latent = self.vae.latent;
+        let one_draw = |i: usize| {
+            let mut cells = table.constant_cells();
+            let Some(w) = self.members.get(i % self.members.len().max(1)) else { return cells };
+            self.fill_blocks(&table, &mut cells, |block, gaps| {
+                let (features, count) = visible_block(&self.scaling, &rows, block, BLOCK, |_, _| true);
+                // A row's stream gives its latent point first, then its cells in the model's column order.
+                let mut streams: Vec<_> =
+                    block.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, row as u64))).collect();
+                let mut noise = Array2::zeros((BLOCK, latent));
+                for (rng, mut e) in streams.iter_mut().zip(noise.rows_mut()) {
+                    e.assign(&ndarray::Array1::<f64>::random_using(latent, StandardNormal, rng).mapv(|x| x as f32));
+                }
+                let eta = decoded_draw(&self.vae, w, features.view(), count.view(), noise.view());
+                let mut values = Vec::new();
+                for ((r, gaps), rng) in gaps.iter().enumerate().zip(&mut streams) {
+                    let eta = eta.row(r);
+                    let eta = eta.to_slice().expect("standard layout");
+                    for &(k, _, _) in gaps {
+                        let head = &self.vae.heads[k];
+                        let scaling = &self.scaling.columns[k];
+                        let mut draw = || scaling.to_data(f64::from(head.law.sample(&eta[head.eta.clone()], rng)));
+                        let (low, high) = self.column(k).bounds;
+                        let inside = |x: &f64| low <= *x && *x <= high;
+                        let mut tries = std::iter::repeat_with(&mut draw).take(TRIES);
+                        values.push(tries.find(inside).unwrap_or_else(|| draw().clamp(low, high)));
+                    }
+                }
+                values
+            });
+            cells
+        };
+        let draws = in_pool(self.threads, || (0..m).into_par_iter().map(one_draw).collect())?;
+        Ok(Imputations::new(df, table, draws, &self.info))
     }
 }

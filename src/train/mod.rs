@@ -1,1 +1,386 @@
-//! train
+//! Minibatches to weights: the hiding law, held-out cells, early stopping, the members of an ensemble.
+
+pub(crate) mod adam;
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use argmin::core::observers::{Observe, ObserverMode};
+use argmin::core::{Executor, KV, State};
+use ndarray::{Array1, Array2};
+use ndarray_rand::RandomExt;
+use ndarray_rand::rand::seq::SliceRandom;
+use ndarray_rand::rand::Rng;
+use ndarray_rand::rand_distr::StandardNormal;
+use rayon::prelude::*;
+
+use crate::data::scaling::{Rows, Scaling};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::add;
+use crate::model::bound::{Batch, Estimator, Proposal, bound_and_grad};
+use crate::model::posterior::{BLOCK, log_predictive};
+use crate::model::{Vae, marginal_bias};
+use crate::rng::{Purpose, Stream, pair, stream};
+use adam::{Adam, AdamState, Objective};
+
+/// Sizes and lengths of a fit, from the table's shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    pub latent: usize,
+    pub width: usize,
+    pub depth: usize,
+    pub batch: usize,
+    /// Importance samples of a row.
+    pub k: usize,
+    pub steps_per_epoch: usize,
+    pub epochs: usize,
+    pub patience: usize,
+    pub members: usize,
+    pub step_size: f64,
+    pub decay: f64,
+    /// Share of the observed cells held out, and at most how many.
+    pub held_share: f64,
+    pub held_most: usize,
+}
+
+/// Rows of a shard: the unit of work of a thread, fixed so that sums come out the same on any number of threads.
+const SHARD: usize = 128;
+/// The hidden share of a row's observed cells is uniform up to this.
+const HIDDEN_MOST: f64 = 0.7;
+/// Share of the encoder path's rows that see nothing: the plain VAE. Half of all rows take that path.
+const NOTHING_VISIBLE: f64 = 0.2;
+/// Draws of z when held-out cells are scored.
+const SCORE_DRAWS: usize = 8;
+
+impl Plan {
+    /// Defaults for a table of `n` rows, `d` modelled columns and `observed` cells.
+    pub fn for_table(n: usize, d: usize, observed: usize) -> Plan {
+        let _ = n;
+        let size = observed as f64;
+        let width = if size < 2e3 { 64 } else if size < 2e5 { 128 } else { 192 };
+        let batch = 256;
+        // Steps grow with the table's cells, slowly: a small one cannot use more, a large one is seen several times.
+        let steps = (500.0 * (size / 1000.0).max(0.2).powf(0.5)).clamp(600.0, 6000.0);
+        let steps_per_epoch = (n / batch).clamp(50, 500);
+        let epochs = (steps / steps_per_epoch as f64).ceil().max(4.0) as usize;
+        Plan {
+            latent: (d / 2).clamp(2, 16),
+            width,
+            depth: 2,
+            batch,
+            k: 1,
+            steps_per_epoch,
+            epochs,
+            patience: (epochs / 4).max(8),
+            members: 2,
+            step_size: 2e-3,
+            decay: 1e-4,
+            held_share: 0.08,
+            held_most: 5000,
+        }
+    }
+}
+
+/// Cells held out for early stopping: known, never shown, never trained on.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldOut {
+    /// (n, d).
+    pub cells: Array2<bool>,
+    /// Rows with such a cell, ascending.
+    pub rows: Vec<usize>,
+    pub len: usize,
+}
+
+impl HeldOut {
+    /// A share of the observed cells at random, at most one in two of a row and never a row's only one.
+    fn choose(rows: &Rows<f32>, plan: &Plan, seed: u64, member: usize) -> HeldOut {
+        let mut rng = stream(seed, Purpose::HeldOut, member as u64);
+        let (n, d) = rows.target.dim();
+        let seen: Vec<usize> = rows.target.rows().into_iter().map(|r| r.iter().filter(|x| !x.is_nan()).count()).collect();
+        let total: usize = seen.iter().sum();
+        let share = plan.held_share.min(plan.held_most as f64 / total.max(1) as f64);
+        let mut held = HeldOut { cells: Array2::from_elem((n, d), false), rows: Vec::new(), len: 0 };
+        for i in 0..n {
+            let mut left = seen[i] / 2;
+            let before = held.len;
+            for j in 0..d {
+                // One number a cell whether used or not: the choice in one row does not shift the next row's.
+                let chosen = rng.random::<f64>() < share;
+                if chosen && left > 0 && !rows.target[(i, j)].is_nan() {
+                    held.cells[(i, j)] = true;
+                    held.len += 1;
+                    left -= 1;
+                }
+            }
+            if held.len > before {
+                held.rows.push(i);
+            }
+        }
+        held
+    }
+}
+
+/// A fitted network and how it came about.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub weights: Vec<f32>,
+    pub held: HeldOut,
+    pub epochs: usize,
+    pub timed_out: bool,
+}
+
+/// News of one epoch of one member.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epoch {
+    pub held_out: f64,
+}
+
+/// Everything the members share.
+#[derive(Clone, Debug)]
+pub(crate) struct Trainer<'a> {
+    pub vae: &'a Vae,
+    pub scaling: &'a Scaling,
+    pub rows: &'a Rows<f32>,
+    pub plan: &'a Plan,
+    pub seed: u64,
+    pub time_limit: Option<Duration>,
+    pub start: Instant,
+    pub stop: &'a AtomicBool,
+}
+
+impl Trainer<'_> {
+    /// Trains one member on the calling thread's pool; the news go to `epochs`.
+    pub fn run(&self, member: usize, epochs: Sender<Epoch>) -> Result<Member> {
+        let plan = self.plan;
+        let held = HeldOut::choose(self.rows, plan, self.seed, member);
+        let mut rng = stream(self.seed, Purpose::Init, member as u64);
+        let first = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
+        let noise = Array2::<f64>::random_using((SCORE_DRAWS, self.vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
+        let shards = plan.batch.div_ceil(SHARD);
+        let objective = Fit {
+            trainer: self,
+            member,
+            held: &held,
+            noise,
+            order: RefCell::new(Order { rows: (0..self.rows.target.nrows()).collect(), passes: 0 }),
+            grads: RefCell::new(vec![vec![0.0; self.vae.weights]; shards]),
+        };
+        let solver = Adam::new(
+            plan.step_size as f32,
+            plan.decay as f32,
+            plan.epochs as u64,
+            plan.patience as u64,
+            self.time_limit,
+            self.start,
+        );
+        let run = Executor::new(objective, solver)
+            .configure(|s| s.param(first).max_iters(plan.epochs as u64))
+            .add_observer(Reporter { epochs }, ObserverMode::Always)
+            .run()
+            .map_err(own_error)?;
+        let mut state = run.state;
+        let done = state.get_iter() as usize;
+        let weights = state.take_best_param().or_else(|| state.take_param()).unwrap_or_default();
+        if !weights.iter().all(|w| w.is_finite()) {
+            return Err(not_finite());
+        }
+        let timed_out = done < plan.epochs && self.time_limit.is_some_and(|t| self.start.elapsed() >= t);
+        Ok(Member { weights, held, epochs: done, timed_out })
+    }
+}
+
+/// Our error rides inside argmin's; anything else is a failed training.
+fn own_error(e: argmin::core::Error) -> Error {
+    e.downcast::<Error>().unwrap_or_else(|e| ErrorKind::Training { message: format!("training failed: {e}") }.into())
+}
+
+fn not_finite() -> Error {
+    let message = "training did not stay finite; exclude or rescale columns with extreme values".into();
+    ErrorKind::Training { message }.into()
+}
+
+/// Sends each epoch's cost on.
+struct Reporter {
+    epochs: Sender<Epoch>,
+}
+
+impl Observe<AdamState> for Reporter {
+    fn observe_iter(&mut self, state: &AdamState, _: &KV) -> std::result::Result<(), argmin::core::Error> {
+        // Nobody listening is no reason to stop.
+        let _ = self.epochs.send(Epoch { held_out: -f64::from(state.get_cost()) });
+        Ok(())
+    }
+}
+
+/// The problem argmin solves: one member on one table.
+struct Fit<'a> {
+    trainer: &'a Trainer<'a>,
+    member: usize,
+    held: &'a HeldOut,
+    noise: Array2<f32>,
+    /// argmin hands out shared references only, so what a step changes sits in cells.
+    order: RefCell<Order>,
+    /// One gradient a shard.
+    grads: RefCell<Vec<Vec<f32>>>,
+}
+
+/// Rows in the order of the current pass over the table.
+struct Order {
+    rows: Vec<usize>,
+    passes: usize,
+}
+
+impl Fit<'_> {
+    /// The rows of a step: the passes' shuffled orders, one after the other.
+    fn rows_of(&self, step: usize) -> Vec<usize> {
+        let mut order = self.order.borrow_mut();
+        let n = order.rows.len();
+        let batch = self.trainer.plan.batch;
+        (step * batch..(step + 1) * batch)
+            .map(|p| {
+                if p / n >= order.passes {
+                    let index = pair(self.member as u64, order.passes as u64);
+                    order.rows.shuffle(&mut stream(self.trainer.seed, Purpose::Shuffle, index));
+                    order.passes += 1;
+                }
+                order.rows[p % n]
+            })
+            .collect()
+    }
+}
+
+impl Objective for Fit<'_> {
+    fn steps(&self) -> usize {
+        self.trainer.plan.steps_per_epoch
+    }
+
+    fn gradient(&self, step: usize, progress: f64, w: &[f32], grad: &mut [f32]) -> Result<()> {
+        if self.trainer.stop.load(Ordering::Relaxed) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let rows = self.rows_of(step);
+        let Trainer { vae, plan, seed, .. } = *self.trainer;
+        // The divergence is warmed up over the first fifth.
+        let beta = (progress / 0.2).min(1.0) as f32;
+        let (trainer, held, member) = (self.trainer, self.held, self.member as u64);
+        let mut grads = self.grads.borrow_mut();
+        grads.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate().for_each(|(s, (grad, rows))| {
+            grad.fill(0.0);
+            let mut rng = stream(seed, Purpose::Train, pair(member, pair(step as u64, s as u64)));
+            // The two paths take turns over shards and steps.
+            let batch = batch_of(trainer, held, rows, (step + s) % 2 == 0, &mut rng);
+            let noise = Array2::<f64>::random_using((rows.len() * plan.k, vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
+            bound_and_grad(vae, w, &batch, noise.view(), beta, Estimator::DoublyReparameterised, grad);
+        });
+        let scale = 1.0 / plan.batch as f32;
+        grad.fill(0.0);
+        grads.iter().for_each(|g| add(grad, g));
+        grad.iter_mut().for_each(|g| *g *= scale);
+        Ok(())
+    }
+
+    fn cost(&self, w: &[f32]) -> Result<f32> {
+        if self.held.len == 0 {
+            // Nothing to choose by: each epoch counts as better than the last.
+            return Ok(f32::INFINITY);
+        }
+        let total: f64 = held_out_scores(self.trainer, self.held, w, &self.noise).iter().sum();
+        let mean = total / self.held.len as f64;
+        if mean.is_nan() {
+            return Err(not_finite());
+        }
+        Ok(-mean as f32)
+    }
+}
+
+/// Σ of the held-out cells' log predictive densities by block of rows, nats in model units.
+fn held_out_scores(trainer: &Trainer<'_>, held: &HeldOut, w: &[f32], noise: &Array2<f32>) -> Vec<f64> {
+    held.rows
+        .par_chunks(BLOCK)
+        .map(|rows| {
+            let view = visible_block(trainer.scaling, trainer.rows, rows, rows.len(), |i, j| !held.cells[(i, j)]);
+            let target = trainer.rows.target.select(ndarray::Axis(0), rows);
+            let scored = held.cells.select(ndarray::Axis(0), rows);
+            let scores = log_predictive(trainer.vae, w, view.0.view(), view.1.view(), target.view(), scored.view(), noise.view());
+            scores.iter().filter(|s| !s.is_nan()).map(|&s| f64::from(s)).sum()
+        })
+        .collect()
+}
+
+/// Features and counts of the visible cells of some rows: (size, features) and (size,); rows beyond the given ones are
+/// empty. A cell is visible where it is observed and `show` says so.
+pub(crate) fn visible_block(
+    scaling: &Scaling,
+    rows: &Rows<f32>,
+    block: &[usize],
+    size: usize,
+    show: impl Fn(usize, usize) -> bool,
+) -> (Array2<f32>, Array1<usize>) {
+    let mut features = Array2::zeros((size, scaling.features()));
+    let mut count = Array1::zeros(size);
+    let d = rows.target.ncols();
+    let mut visible = vec![false; d];
+    for (r, &i) in block.iter().enumerate() {
+        let target = rows.target.row(i);
+        (0..d).for_each(|j| visible[j] = !target[j].is_nan() && show(i, j));
+        count[r] = visible.iter().filter(|v| **v).count();
+        write_row(scaling, rows, i, &visible, &mut features, r);
+    }
+    (features, count)
+}
+
+fn write_row(scaling: &Scaling, rows: &Rows<f32>, i: usize, visible: &[bool], into: &mut Array2<f32>, r: usize) {
+    let (target, place) = (rows.target.row(i), rows.place.row(i));
+    scaling.write_features(
+        target.as_slice().expect("standard layout"),
+        place.as_slice().expect("standard layout"),
+        visible,
+        into.row_mut(r).into_slice().expect("standard layout"),
+    );
+}
+
+/// The hiding law: per row a hidden share uniform on [0, 0.7] of its observed cells, at least one; on the encoder's
+/// path a fifth of the rows see nothing.
+fn batch_of(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], encoder: bool, rng: &mut Stream) -> Batch<f32> {
+    let (scaling, rows) = (trainer.scaling, trainer.rows);
+    let (n, d) = (block.len(), rows.target.ncols());
+    let p = scaling.features();
+    let mut batch = Batch {
+        visible: Array2::zeros((n, p)),
+        count: Array1::zeros(n),
+        proposal: if encoder { Proposal::Encoder(Array2::zeros((n, p))) } else { Proposal::Prior },
+        target: Array2::zeros((n, d)),
+        scored: Array2::from_elem((n, d), false),
+    };
+    let mut observed = vec![false; d];
+    let mut visible = vec![false; d];
+    for (r, &i) in block.iter().enumerate() {
+        let target = rows.target.row(i);
+        let mut total = 0;
+        for j in 0..d {
+            observed[j] = !target[j].is_nan() && !held.cells[(i, j)];
+            total += usize::from(observed[j]);
+        }
+        let nothing = encoder && rng.random::<f64>() < NOTHING_VISIBLE;
+        let share = if nothing { 1.0 } else { rng.random::<f64>() * HIDDEN_MOST };
+        let one = rng.random_range(0..total.max(1));
+        let mut at = 0;
+        for j in 0..d {
+            let hide = rng.random::<f64>() < share || (observed[j] && at == one);
+            at += usize::from(observed[j]);
+            visible[j] = observed[j] && !hide;
+            batch.scored[(r, j)] = observed[j] && hide;
+            if observed[j] {
+                batch.target[(r, j)] = target[j];
+            }
+        }
+        batch.count[r] = visible.iter().filter(|v| **v).count();
+        write_row(scaling, rows, i, &visible, &mut batch.visible, r);
+        if let Proposal::Encoder(features) = &mut batch.proposal {
+            write_row(scaling, rows, i, &observed, features, r);
+        }
+    }
+    batch
+}

@@ -1,0 +1,168 @@
+//! Adam (Kingma & Ba 2015) as an argmin [`Solver`]: one iteration is one epoch, the cost is minus the held-out score,
+//! so that argmin's best parameters are early stopping with the best weights restored.
+
+use std::time::{Duration, Instant};
+
+use argmin::core::{Error, IterState, KV, Problem, Solver, State, TerminationReason, TerminationStatus};
+
+use crate::kernel::{AdamStep, sum_of_squares};
+
+/// What [`Adam`] needs of its problem.
+pub(crate) trait Objective {
+    /// Steps of an epoch.
+    fn steps(&self) -> usize;
+    /// Writes the gradient of the mean bound at step `step` (counted over all epochs) to `grad`.
+    fn gradient(&self, step: usize, progress: f64, w: &[f32], grad: &mut [f32]) -> crate::Result<()>;
+    /// Minus the held-out score.
+    fn cost(&self, w: &[f32]) -> crate::Result<f32>;
+}
+
+/// The state argmin keeps for this solver.
+pub(crate) type AdamState = IterState<Vec<f32>, (), (), (), (), f32>;
+
+/// The solver: step size warmed up, then cosine to zero; gradient norm clipped to a multiple of its running mean; the
+/// parameters it reports are the running mean of the weights over about one epoch.
+#[derive(Debug)]
+pub(crate) struct Adam {
+    pub step_size: f32,
+    pub decay: f32,
+    /// Epochs without a better cost before it stops.
+    pub patience: u64,
+    pub epochs: u64,
+    pub time_limit: Option<Duration>,
+    start: Instant,
+    weights: Vec<f32>,
+    grad: Vec<f32>,
+    m: Vec<f32>,
+    v: Vec<f32>,
+    step: usize,
+    norm: f64,
+}
+
+impl Adam {
+    pub fn new(step_size: f32, decay: f32, epochs: u64, patience: u64, time_limit: Option<Duration>, start: Instant) -> Adam {
+        Adam {
+            step_size,
+            decay,
+            patience,
+            epochs,
+            time_limit,
+            start,
+            weights: Vec::new(),
+            grad: Vec::new(),
+            m: Vec::new(),
+            v: Vec::new(),
+            step: 0,
+            norm: 0.0,
+        }
+    }
+
+    /// Share of the run that is over: by steps, or by time where a limit comes sooner.
+    fn progress(&self, steps: usize) -> f64 {
+        let by_steps = self.step as f64 / (self.epochs as f64 * steps as f64);
+        let by_time = self.time_limit.map_or(0.0, |t| self.start.elapsed().as_secs_f64() / t.as_secs_f64());
+        by_steps.max(by_time).min(1.0)
+    }
+}
+
+/// Warm-up over the first twentieth, then a half cosine to zero.
+fn schedule(progress: f64) -> f64 {
+    const WARM: f64 = 0.05;
+    if progress < WARM {
+        (progress / WARM).max(0.02)
+    } else {
+        0.5 * (1.0 + (std::f64::consts::PI * (progress - WARM) / (1.0 - WARM)).cos())
+    }
+}
+
+impl<O: Objective> Solver<O, AdamState> for Adam {
+    fn name(&self) -> &str {
+        "Adam"
+    }
+
+    fn init(&mut self, problem: &mut Problem<O>, mut state: AdamState) -> Result<(AdamState, Option<KV>), Error> {
+        self.weights = state.get_param().cloned().unwrap_or_default();
+        let n = self.weights.len();
+        (self.grad, self.m, self.v) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        let cost = problem.problem("cost_count", |p| Ok(p.cost(&self.weights)?))?;
+        state = state.cost(cost);
+        Ok((state, None))
+    }
+
+    fn next_iter(&mut self, problem: &mut Problem<O>, mut state: AdamState) -> Result<(AdamState, Option<KV>), Error> {
+        let mut mean = state.take_param().unwrap_or_default();
+        let steps = problem.problem("steps_count", |p| Ok(p.steps()))?;
+        let beta = (0.9f32, 0.99f32);
+        for _ in 0..steps {
+            let progress = self.progress(steps);
+            if progress >= 1.0 {
+                break;
+            }
+            problem.problem("gradient_count", |p| Ok(p.gradient(self.step, progress, &self.weights, &mut self.grad)?))?;
+            let norm = sum_of_squares(&self.grad).sqrt();
+            self.step += 1;
+            let t = self.step as i32;
+            if !norm.is_finite() {
+                // A step that overflowed is not taken; that the weights stay finite is checked by the cost.
+                continue;
+            }
+            self.norm += (norm.min(5.0 * self.norm.max(norm * f64::from(t == 1))) - self.norm) / f64::from(t.min(50));
+            AdamStep {
+                beta,
+                correction: (1.0 / (1.0 - beta.0.powi(t)), 1.0 / (1.0 - beta.1.powi(t))),
+                step_size: self.step_size * schedule(progress) as f32,
+                decay: self.decay,
+                scale: (2.0 * self.norm / norm.max(1e-30)).min(1.0) as f32,
+                averaging: 1.0 / (self.step.min(steps.min(200)) as f32),
+            }
+            .apply(&mut self.weights, &self.grad, &mut self.m, &mut self.v, &mut mean);
+        }
+        let cost = problem.problem("cost_count", |p| Ok(p.cost(&mean)?))?;
+        Ok((state.param(mean).cost(cost), None))
+    }
+
+    fn terminate(&mut self, state: &AdamState) -> TerminationStatus {
+        let timed_out = self.time_limit.is_some_and(|t| self.start.elapsed() >= t);
+        if timed_out {
+            return TerminationStatus::Terminated(TerminationReason::SolverExit("time limit".into()));
+        }
+        if state.get_iter().saturating_sub(state.get_last_best_iter()) > self.patience {
+            return TerminationStatus::Terminated(TerminationReason::SolverConverged);
+        }
+        TerminationStatus::NotTerminated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argmin::core::Executor;
+
+    /// Rosenbrock's function, maximum of its negative at (1, 1).
+    struct Rosenbrock;
+
+    impl Objective for Rosenbrock {
+        fn steps(&self) -> usize {
+            500
+        }
+        fn gradient(&self, _: usize, _: f64, w: &[f32], grad: &mut [f32]) -> crate::Result<()> {
+            let (x, y) = (w[0], w[1]);
+            grad[0] = 2.0 * (1.0 - x) + 40.0 * x * (y - x * x);
+            grad[1] = -20.0 * (y - x * x);
+            Ok(())
+        }
+        fn cost(&self, w: &[f32]) -> crate::Result<f32> {
+            Ok((1.0 - w[0]).powi(2) + 10.0 * (w[1] - w[0] * w[0]).powi(2))
+        }
+    }
+
+    #[test]
+    fn it_finds_the_minimum_and_keeps_the_best() {
+        let adam = Adam::new(0.05, 0.0, 20, 20, None, Instant::now());
+        let run = Executor::new(Rosenbrock, adam).configure(|s| s.param(vec![-1.2, 1.0]).max_iters(20)).run().unwrap();
+        let state = run.state;
+        assert!(state.get_best_cost() < 1e-3, "{}", state.get_best_cost());
+        let best = state.get_best_param().unwrap();
+        assert!((best[0] - 1.0).abs() < 0.05 && (best[1] - 1.0).abs() < 0.1, "{best:?}");
+    }
+}
