@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     )?;
 
     // One call, or fit and fill by hand, which also gives the report.
-    let config = VaeConfig::default().epochs(20).seed(1);
+    let config = VaeConfig::default().epochs(10).seed(1);
     let filled = config.fit(&df)?.fill(&df)?;
     println!("{}", filled.report);
     println!("{}", filled.frame.head(Some(8)));

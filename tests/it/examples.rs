@@ -18,7 +18,7 @@ fn last_line(example: &str) -> String {
 
 #[test]
 fn quickstart() {
-    assert_eq!(last_line("quickstart"), "55 gaps filled, 0 left");
+    assert_eq!(last_line("quickstart"), "56 gaps filled, 0 left");
 }
 
 #[test]
@@ -29,6 +29,11 @@ fn mixed_types() {
 #[test]
 fn draws_to_arrow() {
     assert_eq!(last_line("draws_to_arrow"), "5 draws of 25 gaps, the same in both forms");
+}
+
+#[test]
+fn compare() {
+    assert_eq!(last_line("compare"), "3 methods compared on 4 columns; the autoencoder is ahead of the mean");
 }
 
 #[test]
