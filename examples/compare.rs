@@ -8,7 +8,7 @@ use lacuna::{Result, Schema, VaeConfig};
 
 fn main() -> Result<()> {
     // Leaves of three kinds: length, width and area go together, each kind in its own way; a few cells are missing.
-    let n = 240;
+    let n = 150;
     let kind = |i: usize| ["ash", "elm", "oak"][i % 3];
     let length = |i: usize| 4.0 + 2.0 * (i % 3) as f64 + (i * 7 % 31) as f64 / 10.0;
     let width = |i: usize| length(i) * [0.3, 0.5, 0.7][i % 3] + (i * 11 % 13) as f64 / 20.0;
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
         mechanism: Mechanism::Mcar,
         share: 0.2,
         seed: 1,
-        vae: VaeConfig::default().epochs(20).seed(1),
+        vae: VaeConfig::default().epochs(8).seed(1),
         ..CompareOptions::default()
     };
     let comparison = compare(&df, &Schema::infer(&df)?, &options, &mut |_| ControlFlow::Continue(()))?;
