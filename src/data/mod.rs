@@ -4,6 +4,8 @@ pub(crate) mod schema;
 pub(crate) mod table;
 pub(crate) mod scaling;
 pub mod csv;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub(crate) mod polars;
 pub(crate) mod arrow;
 

@@ -301,7 +301,7 @@ pub(crate) fn write_cells(df: &DataFrame, schema: &Schema, gaps: &Gaps, cells: &
     Ok(out)
 }
 
-fn write_column(input: &Series, column: &Column, rows: &[usize], cells: &[f64]) -> Result<Series> {
+pub(crate) fn write_column(input: &Series, column: &Column, rows: &[usize], cells: &[f64]) -> Result<Series> {
     macro_rules! numeric {
         ($type:ty, $native:ty) => {{
             let one = |x: f64| -> $native {

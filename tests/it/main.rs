@@ -1,0 +1,4 @@
+//! All integration tests in one binary: each would link polars anew.
+
+mod examples;
+mod layering;
