@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 use polars::prelude::{
-    BooleanChunked, BooleanType, ChunkedArray, Column as PlColumn, DataFrame, DataType, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, IntoColumn, NewChunkedArray, NumericNative, PlSmallStr, PolarsNumericType, Series,
-    StringChunked, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    BooleanChunked, BooleanType, ChunkedArray, Column as PlColumn, DataFrame, DataType, Float32Type, Float64Type, IdxCa, IdxSize,
+    Int8Type, Int16Type, Int32Type, Int64Type, IntoColumn, NamedFrom, NewChunkedArray, NumericNative, PlSmallStr,
+    PolarsNumericType, Series, StringChunked, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
 use crate::data::schema::{Column, LEVEL_CAP, Profile, Role, Schema, SchemaOptions, Values};
@@ -297,6 +297,19 @@ pub(crate) fn write_cells(df: &DataFrame, schema: &Schema, gaps: &Gaps, cells: &
         let input = df.column(&column.name)?;
         let filled = write_column(input.as_materialized_series(), column, rows, cells)?;
         out.with_column(filled.into_column())?;
+    }
+    Ok(out)
+}
+
+/// The frame with the given cells missing, one list of rows a column of the schema; every other cell and the frame's schema stay.
+pub(crate) fn clear_cells(df: &DataFrame, schema: &Schema, rows: &[Vec<usize>]) -> Result<DataFrame> {
+    let mut out = df.clone();
+    for (column, rows) in schema.columns().iter().zip(rows).filter(|(_, rows)| !rows.is_empty()) {
+        let input = df.column(&column.name)?;
+        // A row taken from nowhere is null in a column of any dtype.
+        let mut from: Vec<Option<IdxSize>> = (0..df.height() as IdxSize).map(Some).collect();
+        rows.iter().for_each(|&row| from[row] = None);
+        out.with_column(input.take(&IdxCa::new(PlSmallStr::EMPTY, from))?)?;
     }
     Ok(out)
 }

@@ -14,6 +14,7 @@ use crate::data::polars::write_cells;
 use crate::data::schema::{ColumnKind, Left, Schema};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::error::{Error, Result, Warning};
+use crate::rng::{self, Purpose, Stream};
 
 pub use crate::data::arrow::Form;
 
@@ -240,7 +241,12 @@ pub struct Imputations {
 }
 
 impl Imputations {
-    pub(crate) fn new(df: &DataFrame, table: Table, draws: Vec<Cells>, fitted: &FittedInfo) -> Imputations {
+    pub(crate) fn new(df: &DataFrame, table: Table, mut draws: Vec<Cells>, fitted: &FittedInfo) -> Imputations {
+        for draw in &mut draws {
+            for (column, cells) in table.schema.columns().iter().zip(draw).filter(|(c, _)| c.kind.is_numeric()) {
+                cells.iter_mut().for_each(|x| *x = column.admit(*x));
+            }
+        }
         let mut warnings = table.schema.warnings().to_vec();
         warnings.extend(fitted.warnings.iter().cloned());
         warnings.extend(table.warnings);
@@ -293,12 +299,23 @@ pub(crate) fn check_m(m: usize) -> Result<()> {
     if m == 0 { Err(Error::config("m", 0, "at least 1")) } else { Ok(()) }
 }
 
-/// Runs `f` on a pool of its own with that many threads, all cores when `None`; the global pool stays untouched.
+/// Checks a number of threads.
+pub(crate) fn check_threads(threads: Option<usize>) -> Result<()> {
+    if threads == Some(0) { Err(Error::config("threads", 0, "at least 1")) } else { Ok(()) }
+}
+
+/// Runs `f` in a thread pool of its own: all cores when `threads` is `None`; the caller's rayon pool is left alone.
 pub(crate) fn in_pool<R: Send>(threads: Option<usize>, f: impl FnOnce() -> R + Send) -> Result<R> {
-    if threads == Some(0) {
-        return Err(Error::config("threads", 0, "at least 1"));
-    }
+    check_threads(threads)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
-    let pool = pool.map_err(|e| Error::config("threads", threads.unwrap_or(0), format!("a number the system can start ({e})")))?;
+    let pool = pool.map_err(|e| match threads {
+        Some(n) => Error::config("threads", n, format!("fewer: {e}")),
+        None => Error::config("threads", "not given", format!("a small number: {e}")),
+    })?;
     Ok(pool.install(f))
+}
+
+/// The random numbers of one drawn cell: they depend on the seed, the draw, the row and the model's column only.
+pub(crate) fn cell_stream(seed: u64, draw: usize, row: usize, column: usize) -> Stream {
+    rng::stream(seed, Purpose::Draw, rng::pair(rng::pair(draw as u64, row as u64), column as u64))
 }

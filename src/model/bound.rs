@@ -209,7 +209,7 @@ mod tests {
         ];
         let df = DataFrame::new(3, columns).unwrap();
         let mut options = SchemaOptions::default().kind("d", ColumnKind::Continuous);
-        options.columns[0].family = Some(crate::Family::StudentT);
+        options.columns[0].family = Some(crate::data::schema::Family::StudentT);
         let schema = Schema::infer_with(&df, &options).unwrap();
         let vae = Vae::new(6, heads(schema.modelled_columns()), 2, 5, 1);
         let mut rng = stream(3, Purpose::Init, 0);

@@ -12,9 +12,9 @@ pub(crate) trait Objective {
     /// Steps of an epoch.
     fn steps(&self) -> usize;
     /// Writes the gradient of the mean bound at step `step` (counted over all epochs) to `grad`.
-    fn gradient(&self, step: usize, progress: f64, w: &[f32], grad: &mut [f32]) -> crate::Result<()>;
+    fn gradient(&self, step: usize, progress: f64, w: &[f32], grad: &mut [f32]) -> crate::error::Result<()>;
     /// Minus the held-out score.
-    fn cost(&self, w: &[f32]) -> crate::Result<f32>;
+    fn cost(&self, w: &[f32]) -> crate::error::Result<f32>;
 }
 
 /// The state argmin keeps for this solver.
@@ -165,13 +165,13 @@ mod tests {
         fn steps(&self) -> usize {
             500
         }
-        fn gradient(&self, _: usize, _: f64, w: &[f32], grad: &mut [f32]) -> crate::Result<()> {
+        fn gradient(&self, _: usize, _: f64, w: &[f32], grad: &mut [f32]) -> crate::error::Result<()> {
             let (x, y) = (w[0], w[1]);
             grad[0] = 2.0 * (1.0 - x) + 40.0 * x * (y - x * x);
             grad[1] = -20.0 * (y - x * x);
             Ok(())
         }
-        fn cost(&self, w: &[f32]) -> crate::Result<f32> {
+        fn cost(&self, w: &[f32]) -> crate::error::Result<f32> {
             Ok((1.0 - w[0]).powi(2) + 10.0 * (w[1] - w[0] * w[0]).powi(2))
         }
     }
