@@ -417,13 +417,13 @@ impl Records<'_> {
         if self.byte() < self.table.text().len() || !rest.contains(&b'"') {
             return false;
         }
-        let last = |record: &StringRecord| record.iter().last().map_or(0, str::len);
+        let length_of_last = |record: &StringRecord| record.iter().next_back().map_or(0, str::len);
         let delimiter = [self.table.delimiter];
         let mut again = StringRecord::new();
         let longer = rest.chain(&delimiter[..]);
         let mut reader = self.table.reader(longer);
         let read = reader.read_record(&mut again).unwrap_or(false);
-        read && again.len() == self.record.len() && last(&again) > last(&self.record)
+        read && again.len() == self.record.len() && length_of_last(&again) > length_of_last(&self.record)
     }
 
     /// Bytes read.

@@ -1,0 +1,3 @@
+//! The integration tests, as one binary: polars is linked once.
+
+mod cli;
