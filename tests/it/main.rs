@@ -1,4 +1,6 @@
 //! All integration tests in one binary: each would link polars anew.
 
+mod cli;
+mod csv;
 mod examples;
 mod layering;
