@@ -1,4 +1,5 @@
 //! All integration tests in one binary: each would link polars anew.
 
 mod examples;
+mod imputers;
 mod layering;
