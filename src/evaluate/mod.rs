@@ -357,6 +357,31 @@ mod tests {
     }
 
     #[test]
+    fn every_method_is_scored_on_the_same_cells() {
+        let x: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 60)).collect();
+        let df = ::polars::df!("x" => &x, "y" => &x, "c" => x.iter().map(|x| *x > 20.0).collect::<Vec<_>>()).unwrap();
+        let schema = Schema::infer(&df).unwrap();
+        let options = CompareOptions { vae: VaeConfig::default().epochs(1), seed: 4, ..CompareOptions::default() };
+        let mut epochs = 0;
+        let comparison = compare(&df, &schema, &options, &mut |_| {
+            epochs += 1;
+            ControlFlow::Continue(())
+        });
+        let comparison = comparison.unwrap();
+        assert!(epochs > 0);
+        let names: Vec<&str> = comparison.columns.iter().map(|c| c.column.as_str()).collect();
+        assert_eq!(names, ["x", "y", "c"]);
+        assert_eq!(comparison.columns.iter().map(|c| c.hidden).sum::<usize>(), comparison.hidden);
+        let [_, mean, knn] = comparison.methods.as_slice() else { panic!("{comparison}") };
+        assert_eq!((mean.method.as_str(), knn.method.as_str()), ("mean", "knn"));
+        // y = x: a neighbour knows, a mean does not.
+        assert!(knn.numbers.unwrap().loss() < 0.6 * mean.numbers.unwrap().loss(), "{comparison}");
+        assert!((mean.numbers.unwrap().loss() - 1.0).abs() < 0.2, "{comparison}");
+        let stopped = compare(&df, &schema, &options, &mut |_| ControlFlow::Break(())).unwrap_err();
+        assert!(matches!(stopped.kind(), crate::ErrorKind::Interrupted));
+    }
+
+    #[test]
     fn the_table_marks_the_best_of_each_line() {
         let number = |rmse| Score::Numbers { rmse, mae: rmse };
         let level = |accuracy| Score::Levels { accuracy };

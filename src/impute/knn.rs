@@ -22,7 +22,7 @@ use crate::data::schema::{Column, ColumnKind, Schema};
 use crate::data::table::{Cells, Table};
 use crate::error::{Error, Result};
 use crate::impute::mean::{MeanImputer, Strategy, standard_deviation, weighted_mean};
-use crate::impute::{Filled, Fit, FittedInfo, Imputations, Imputer, cell_stream, check_m, check_threads, in_pool};
+use crate::impute::{Filled, Fit, FittedInfo, Imputations, Imputer, cell_stream, check_m, check_threads, in_pool, table_to_fit};
 
 /// How much a neighbour counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -135,8 +135,8 @@ impl Fit for KnnConfig {
             return Err(Error::config("k", 0, "at least 1"));
         }
         check_threads(self.threads)?;
-        let table = Table::from_frame(df, &Arc::new(schema.clone()))?;
-        let fallback = MeanImputer::new(&table, Strategy::Mean)?;
+        let table = table_to_fit(df, &Arc::new(schema.clone()))?;
+        let fallback = MeanImputer::new(&table, Strategy::Mean);
         let columns = table.schema.modelled_columns().zip(table.values.columns());
         let difference = |(column, cells): (&Column, ArrayView1<f64>)| match column.kind {
             ColumnKind::Binary | ColumnKind::Categorical => Difference::Levels,

@@ -7,8 +7,8 @@ use ndarray_rand::rand::Rng;
 
 use crate::data::schema::Schema;
 use crate::data::table::{Cells, Table};
-use crate::error::{Error, Result};
-use crate::impute::{Filled, Fit, FittedInfo, Imputations, Imputer, cell_stream, check_m};
+use crate::error::Result;
+use crate::impute::{Filled, Fit, FittedInfo, Imputations, Imputer, cell_stream, check_m, table_to_fit};
 use crate::rng::Stream;
 
 /// Which one value fills a column of numbers; levels always get the most frequent one.
@@ -71,18 +71,12 @@ struct Centre {
 }
 
 impl MeanImputer {
-    /// Fits to a table's cells; a modelled column without any is an error.
-    pub(crate) fn new(table: &Table, strategy: Strategy) -> Result<MeanImputer> {
+    /// Fits to a table, of which every modelled column has an observed cell.
+    pub(crate) fn new(table: &Table, strategy: Strategy) -> MeanImputer {
         let columns = table.schema.modelled_columns().zip(table.values.columns());
         let columns = columns
             .map(|(column, cells)| {
                 let mut observed: Vec<f64> = cells.iter().copied().filter(|x| !x.is_nan()).collect();
-                if observed.is_empty() {
-                    return Err(Error::schema(format!(
-                        "column `{}` has no observed value to fit on; infer the schema from this table, or exclude the column",
-                        column.name
-                    )));
-                }
                 observed.sort_by(f64::total_cmp);
                 let value = match strategy {
                     _ if column.kind.has_levels() => mode(&observed),
@@ -90,16 +84,16 @@ impl MeanImputer {
                     Strategy::Median => median(&observed),
                     Strategy::Mode => mode(&observed),
                 };
-                Ok(Centre { value, observed })
+                Centre { value, observed }
             })
-            .collect::<Result<_>>()?;
+            .collect();
         let method = match strategy {
             Strategy::Mean => "mean",
             Strategy::Median => "median",
             Strategy::Mode => "mode",
         };
         let info = FittedInfo { method: method.into(), ..FittedInfo::default() };
-        Ok(MeanImputer { schema: table.schema.clone(), columns, info })
+        MeanImputer { schema: table.schema.clone(), columns, info }
     }
 
     /// The value of the model's column `k`.
@@ -158,8 +152,8 @@ impl Fit for MeanConfig {
     type Fitted = MeanImputer;
 
     fn fit_with(&self, df: &DataFrame, schema: &Schema) -> Result<MeanImputer> {
-        let table = Table::from_frame(df, &Arc::new(schema.clone()))?;
-        MeanImputer::new(&table, self.strategy)
+        let table = table_to_fit(df, &Arc::new(schema.clone()))?;
+        Ok(MeanImputer::new(&table, self.strategy))
     }
 }
 

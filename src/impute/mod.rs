@@ -321,6 +321,21 @@ pub(crate) fn check_m(m: usize) -> Result<()> {
     if m == 0 { Err(Error::config("m", 0, "at least 1")) } else { Ok(()) }
 }
 
+/// The cells a fit sees: every modelled column has one at least.
+///
+/// A schema inferred from the same frame sees to that; one of another frame may not.
+pub(crate) fn table_to_fit(df: &DataFrame, schema: &Arc<Schema>) -> Result<Table> {
+    let table = Table::from_frame(df, schema)?;
+    let mut columns = schema.modelled_columns().zip(table.values.columns());
+    match columns.find(|(_, cells)| cells.iter().all(|x| x.is_nan())) {
+        None => Ok(table),
+        Some((column, _)) => Err(Error::schema(format!(
+            "column `{}` has no observed value to fit on; infer the schema from this table, or exclude the column",
+            column.name
+        ))),
+    }
+}
+
 /// Checks a number of threads.
 pub(crate) fn check_threads(threads: Option<usize>) -> Result<()> {
     if threads == Some(0) { Err(Error::config("threads", 0, "at least 1")) } else { Ok(()) }

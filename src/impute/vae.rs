@@ -16,7 +16,7 @@ use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::data::schema::{Column, Schema};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::error::{Error, ErrorKind, Result, Warning};
-use crate::impute::{ExpectedError, Filled, Fit, FittedInfo, Imputations, Imputer, check_m, in_pool};
+use crate::impute::{ExpectedError, Filled, Fit, FittedInfo, Imputations, Imputer, check_m, in_pool, table_to_fit};
 use crate::likelihood::{Likelihood, heads};
 use crate::model::Vae;
 use crate::model::posterior::{BLOCK, decoded_draw, expected, outcome_starts};
@@ -115,7 +115,7 @@ impl VaeConfig {
     ) -> Result<VaeImputer> {
         let start = Instant::now();
         let schema = Arc::new(schema.clone());
-        let table = Table::from_frame(df, &schema)?;
+        let table = table_to_fit(df, &schema)?;
         let plan = self.plan(&table)?;
         let scaling = Scaling::fit(&table);
         let rows: Rows<f32> = scaling.rows(&table);

@@ -3,4 +3,5 @@
 mod cli;
 mod csv;
 mod examples;
+mod imputers;
 mod layering;
