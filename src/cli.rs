@@ -171,8 +171,8 @@ impl Meter {
         if let Some(bar) = &self.0 {
             bar.set_length(p.epochs as u64);
             bar.set_position(p.epoch as u64);
-            if p.held_out.is_finite() {
-                bar.set_message(format!(" held-out score {:.4}", p.held_out));
+            if p.held_out_loss.is_finite() {
+                bar.set_message(format!(" held-out loss {:.4}", p.held_out_loss));
             }
         }
         ControlFlow::Continue(())

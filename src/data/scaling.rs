@@ -139,6 +139,14 @@ impl ColumnScaling {
         }
     }
 
+    /// ln of the data units in one model unit: what a log density in model units exceeds that in data units by.
+    pub fn ln_unit(&self) -> f64 {
+        match self {
+            ColumnScaling::Number { sd, .. } => sd.ln(),
+            ColumnScaling::Levels { .. } => 0.0,
+        }
+    }
+
     /// Bin index plus the fraction inside the bin.
     fn place(&self, x: f64) -> f64 {
         match self {
