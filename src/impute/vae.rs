@@ -264,8 +264,9 @@ impl VaeImputer {
         let table = Table::from_frame(df, &self.schema)?;
         let rows: Rows<f32> = self.scaling.rows(&table);
         let all: Vec<usize> = (0..table.n()).collect();
-        let draws = (BLOCK * k, self.vae.latent);
-        let noise = Array2::<f64>::random_using(draws, StandardNormal, &mut stream(self.seed, Purpose::Fill, 1)).mapv(|x| x as f32);
+        let latent = self.vae.latent;
+        let common = Array2::<f64>::random_using((k, latent), StandardNormal, &mut stream(self.seed, Purpose::Fill, 1));
+        let noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| common[(r % k, u)] as f32);
         let block_bound = |block: &[usize]| {
             let (observed, _) = visible_block(&self.scaling, &rows, block, BLOCK, |_, _| true);
             let mut batch = Batch {
