@@ -286,6 +286,13 @@ pub enum Warning {
         /// The words with their counts, most frequent first.
         words: Vec<(String, usize)>,
     },
+    /// The header of a CSV file is one field that holds another delimiter.
+    OneField {
+        /// The header.
+        header: String,
+        /// The other delimiter.
+        delimiter: char,
+    },
     /// Cells hold a level that the fitted model has not seen: kept in the output, unobserved for the model.
     UnseenLevels {
         /// The column.
@@ -342,6 +349,11 @@ impl fmt::Display for Warning {
                     flags.join(",")
                 )
             }
+            Warning::OneField { header, delimiter } => write!(
+                f,
+                "the header is one field, `{header}`: pass --delimiter '{}' if that separates the columns",
+                delimiter.escape_default()
+            ),
             Warning::UnseenLevels {
                 column,
                 cells,

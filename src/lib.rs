@@ -15,6 +15,7 @@ mod frame;
 pub use arrow;
 pub use polars;
 
+pub use data::csv::{CsvOptions, CsvTable};
 pub use data::{Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};
 pub use error::{Error, ErrorKind, Result, Warning};
 pub use frame::ImputeExt;

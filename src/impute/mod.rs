@@ -5,11 +5,13 @@ pub(crate) mod mean;
 pub(crate) mod vae;
 
 use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 
 use ::polars::prelude::DataFrame;
 use serde::Serialize;
 
+use crate::data::csv::CsvTable;
 use crate::data::polars::write_cells;
 use crate::data::schema::{ColumnKind, Left, Schema};
 use crate::data::table::{Cells, Gaps, Table};
@@ -85,6 +87,16 @@ impl Filled {
     pub fn cells(&self, column: &str) -> Option<(&[usize], &[f64])> {
         let j = self.schema.columns().iter().position(|c| c.name() == column)?;
         Some((&self.gaps.rows[j], &self.cells[j]))
+    }
+
+    /// Writes the CSV file the frame came from with its gaps filled: every other cell keeps its text. A filled cell is
+    /// written as its column writes its own; without `round`, numbers keep all their digits.
+    ///
+    /// # Errors
+    /// The frame did not come from this file; writing fails.
+    pub fn write_csv(&self, csv: &CsvTable, round: bool, out: impl Write) -> Result<()> {
+        csv.check_rows(self.frame.height())?;
+        csv.write(&self.schema, &self.gaps, &self.cells, round, out)
     }
 
     pub(crate) fn new(df: &DataFrame, table: Table, mut cells: Cells, fitted: &FittedInfo) -> Result<Filled> {
@@ -283,6 +295,16 @@ impl Imputations {
     pub fn cells(&self, column: &str) -> Option<(&[usize], Vec<&[f64]>)> {
         let j = self.schema.columns().iter().position(|c| c.name() == column)?;
         Some((&self.gaps.rows[j], self.draws.iter().map(|d| d[j].as_slice()).collect()))
+    }
+
+    /// Writes the CSV file the frame came from `m` times over, completed, with columns `.imp` (1 to m) and `.id` (1 to n)
+    /// first; cells as in [`Filled::write_csv`].
+    ///
+    /// # Errors
+    /// The frame did not come from this file; it has a column `.imp` or `.id`; writing fails.
+    pub fn write_csv(&self, csv: &CsvTable, round: bool, out: impl Write) -> Result<()> {
+        csv.check_rows(self.frame.height())?;
+        csv.write_long(&self.schema, &self.gaps, &self.draws, round, out)
     }
 
     /// All draws as one Arrow batch: see [`Form`].

@@ -1,5 +1,7 @@
 //! All integration tests in one binary: each would link polars anew.
 
+mod cli;
+mod csv;
 mod examples;
 mod imputers;
 mod layering;

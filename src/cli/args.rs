@@ -1,0 +1,255 @@
+//! The command line as typed: one definition a flag, plain values.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lacuna::ColumnKind;
+
+/// Fills the gaps of a table with a masked-likelihood variational autoencoder, and says how sure it is.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lacuna",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  lacuna impute data.csv -o filled.csv        fill every gap
+  lacuna impute data.csv -m 5 -o draws.csv    five completed tables, for multiple imputation
+  lacuna schema data.csv > schema.json        see and edit what each column is taken for
+  lacuna compare data.csv                     measure the error against mean and nearest neighbours
+
+Exit codes: 0 done, 1 bad data, 2 bad usage, 130 interrupted."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Impute(Impute),
+    Schema(Schema),
+    Compare(Compare),
+}
+
+/// Fill the gaps of a CSV file.
+///
+/// Observed cells keep their text; a filled cell is written as its column writes its own. The output appears whole, at
+/// the end, or not at all. A report goes to standard error: per column what was missing, filled and left, and the error
+/// to expect, measured on observed cells that were held out.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lacuna impute data.csv -o filled.csv
+  lacuna impute data.csv --na '?' --kind grade=ordinal --exclude id -o filled.csv
+  lacuna impute data.csv -m 20 --seed 7 -o draws.csv     long form: .imp, .id, then the columns
+  cat data.csv | lacuna impute - --quiet | gzip > filled.csv.gz")]
+pub struct Impute {
+    #[command(flatten)]
+    pub table: Table,
+    /// Write here instead of standard output; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How to fill
+    #[arg(long, value_enum, default_value_t = Method::Vae)]
+    pub method: Method,
+    /// Write M completed tables under each other, with columns .imp (1 to M) and .id (row) first, each gap drawn at random
+    /// from the distribution of the missing cells given the observed ones
+    #[arg(short, value_name = "M", value_parser = at_least_one)]
+    pub m: Option<usize>,
+    /// Write filled numbers with all their digits: no rounding to the decimals of the column, integers with decimals
+    #[arg(long)]
+    pub no_round: bool,
+    /// Write the report as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Exit with 1 where a column had to stay incomplete
+    #[arg(long)]
+    pub strict: bool,
+    #[command(flatten)]
+    pub model: Model,
+}
+
+/// Print what each column is taken for, as JSON to edit and pass back with --schema.
+///
+/// Kinds are continuous, positive, count, binary, categorical, ordinal and ignored. A column of the file may also state
+/// `family`, `levels` in order, `bounds` as [low, high] (null leaves a side open) and `na`, its own missing tokens.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  lacuna schema data.csv > schema.json
+  lacuna impute data.csv --schema schema.json -o filled.csv")]
+pub struct Schema {
+    #[command(flatten)]
+    pub table: Table,
+}
+
+/// Hide some observed cells, fill them with each method, and print the errors side by side.
+///
+/// All methods see the same table and are scored on the same hidden cells: root mean square error in standard deviations
+/// for numbers, share of right levels for levels, and time.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lacuna compare data.csv
+  lacuna compare data.csv --share 0.3 --mechanism mnar --seed 1 --json > compare.json")]
+pub struct Compare {
+    #[command(flatten)]
+    pub table: Table,
+    /// Share of the observed cells to hide, between 0 and 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub share: f64,
+    /// How to choose them: mcar (at random), mar (by another column's values), mnar (by their own values)
+    #[arg(long, default_value = "mcar")]
+    pub mechanism: String,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub model: Model,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// Variational autoencoder
+    Vae,
+    /// Nearest neighbours
+    Knn,
+    /// Mean of the column; its most frequent level
+    Mean,
+    /// Median of the column; its most frequent level
+    Median,
+    /// Most frequent value of the column
+    Mode,
+}
+
+/// The table, and what is said of its columns.
+#[derive(Debug, Args)]
+pub struct Table {
+    /// The CSV file, with a header; `-` is standard input
+    pub data: PathBuf,
+    /// State what a column is: continuous, positive, count, binary, categorical, ordinal or ignored; repeatable
+    #[arg(long, value_name = "COLUMN=KIND", value_parser = column_kind, help_heading = "Columns")]
+    pub kind: Vec<(String, ColumnKind)>,
+    /// Keep a column as it is, unused by the model; repeatable
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub exclude: Vec<String>,
+    /// Fill only this column, with the help of the others; repeatable
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub only: Vec<String>,
+    /// JSON file that states columns, as `lacuna schema` prints it; --kind goes before it
+    #[arg(long, value_name = "FILE", help_heading = "Columns")]
+    pub schema: Option<PathBuf>,
+    /// Further texts that mean "missing", separated by commas; repeatable. Always: empty, NA, N/A, NaN, null, None
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', help_heading = "Columns")]
+    pub na: Vec<String>,
+    /// The character between fields; `\t` or tab for a tab
+    #[arg(long, value_name = "CHAR", default_value = ",", value_parser = delimiter, help_heading = "Columns")]
+    pub delimiter: u8,
+    /// Say nothing on standard error but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Settings of the methods; what is not given follows from the table.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub struct Model {
+    /// Seed of every random number: the same seed gives the same output
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Threads, all cores if not given; the output does not depend on it
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub threads: Option<usize>,
+    /// Nearest neighbours (knn) [default: 5]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub k: Option<usize>,
+    /// Passes over the table (vae)
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub epochs: Option<usize>,
+    /// Dimension of the latent space (vae)
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub latent_dim: Option<usize>,
+    /// Width of the hidden layers (vae)
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub hidden: Option<usize>,
+    /// Networks whose answers are averaged (vae)
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub members: Option<usize>,
+    /// Stop training after this time and use the best weights so far: 90, 90s, 5m, 1h (vae)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time_limit: Option<Duration>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number of at least 1 is due".into()),
+        Ok(n) => Ok(n),
+    }
+}
+
+fn column_kind(text: &str) -> Result<(String, ColumnKind), String> {
+    let (column, kind) = text.rsplit_once('=').ok_or("COLUMN=KIND is due, such as age=count")?;
+    Ok((column.to_string(), kind.parse().map_err(|e: lacuna::Error| e.to_string())?))
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "\\t" | "tab" => Ok(b'\t'),
+        _ => match text.as_bytes() {
+            [b'"' | b'\n' | b'\r'] => Err("a quote or a line end cannot separate fields".into()),
+            [byte] if byte.is_ascii() => Ok(*byte),
+            _ => Err("one character is due, such as ';' or tab".into()),
+        },
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
+        Some(i) => text.split_at(i),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    let seconds = number.trim().parse::<f64>().unwrap_or(f64::NAN) * factor;
+    let time = Duration::try_from_secs_f64(seconds).ok().filter(|t| !t.is_zero());
+    time.ok_or_else(|| "a time above zero is due, such as 90s, 5m or 1h".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_delimiters_are_read_as_people_write_them() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
+        for text in ["", "0", "-1s", "5 parsecs", "nan", "1e300h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(delimiter("\\t"), Ok(b'\t'));
+        assert_eq!(delimiter(";"), Ok(b';'));
+        for text in ["", "ab", "é", "\""] {
+            assert!(delimiter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_column_name_may_hold_an_equals_sign() {
+        assert_eq!(column_kind("a=b=count"), Ok(("a=b".to_string(), ColumnKind::Count)));
+        assert!(column_kind("age").unwrap_err().contains("COLUMN=KIND"));
+        assert!(column_kind("age=years").unwrap_err().contains("one of continuous"));
+    }
+}
