@@ -161,9 +161,9 @@ impl ColumnScaling {
     }
 }
 
-/// Bins of a column with `n` observed cells: 32 where there are many cells, fewer where a bin would hold under ten.
+/// Bins of a column with `n` observed cells: 16 where there are many cells, fewer where a bin would hold under ten.
 fn bins_for(n: usize) -> usize {
-    (n / 10).clamp(2, 32)
+    (n / 10).clamp(2, 16)
 }
 
 fn number_scaling(mut seen: Vec<f64>) -> ColumnScaling {

@@ -49,37 +49,35 @@ pub(crate) struct Plan {
 const SHARD: usize = 128;
 /// The hidden share of a row's observed cells is uniform up to this.
 const HIDDEN_MOST: f64 = 0.7;
-#[allow(non_snake_case)]
-pub fn ENV(k: &str, d: f64) -> f64 { std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d) }
-/// Share of the encoder path's rows that see nothing: the plain VAE. Half of all rows take that path.
-const NOTHING_VISIBLE: f64 = 0.2;
+/// One shard in so many takes the encoder's path, the others the prior's, the path of fills.
+const ENCODER_TURN: usize = 4;
+/// Share of the encoder path's rows that see nothing: the plain VAE, a tenth of all rows.
+const NOTHING_VISIBLE: f64 = 0.4;
 /// Draws of z when held-out cells are scored.
-const SCORE_DRAWS: usize = 8;
+const SCORE_DRAWS: usize = 4;
 
 impl Plan {
     /// Defaults for a table of `n` rows, `d` modelled columns and `observed` cells.
     pub fn for_table(n: usize, d: usize, observed: usize) -> Plan {
-        let _ = n;
-        let size = observed as f64;
-        let width = if size < 2e3 { 64 } else if size < 2e5 { 128 } else { 192 };
+        let thousands = observed as f64 / 1000.0;
         let batch = 256;
-        // Steps grow with the table's cells, slowly: a small one cannot use more, a large one is seen several times.
-        let steps = ENV("STEPS", 1.0) * (500.0 * (size / 1000.0).max(0.2).powf(0.5)).clamp(600.0, 6000.0);
+        // Steps grow with the root of the cells: a small table cannot use more, a large one is seen several times.
+        let steps = (700.0 * thousands.sqrt()).clamp(700.0, 6000.0);
         let steps_per_epoch = (n / batch).clamp(50, 500);
-        let epochs = (steps / steps_per_epoch as f64).ceil().max(4.0) as usize;
         Plan {
             latent: (d / 2).clamp(2, 16),
-            width,
+            width: if thousands < 2.0 { 96 } else { 192 },
             depth: 2,
             batch,
-            k: ENV("K", 1.0) as usize,
+            k: 1,
             steps_per_epoch,
-            epochs,
-            patience: ENV("PAT", 5.0) as usize,
-            members: 2,
-            step_size: ENV("LR", 2e-3),
-            decay: ENV("DECAY", 1e-4),
-            held_share: 0.08,
+            epochs: (steps / steps_per_epoch as f64).ceil() as usize,
+            patience: 20,
+            // More networks where each is cheap.
+            members: if thousands < 100.0 { 4 } else { 2 },
+            step_size: 2e-3,
+            decay: 1e-4,
+            held_share: if thousands < 2.0 { 0.1 } else { 0.04 },
             held_most: 5000,
         }
     }
@@ -271,8 +269,8 @@ impl Objective for Fit<'_> {
         grads.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate().for_each(|(s, (grad, rows))| {
             grad.fill(0.0);
             let mut rng = stream(seed, Purpose::Train, pair(member, pair(step as u64, s as u64)));
-            // The two paths take turns over shards and steps.
-            let batch = batch_of(trainer, held, rows, (step + s) % 2 == 0, &mut rng);
+            let encoder = (step + s) % ENCODER_TURN == 0;
+            let batch = batch_of(trainer, held, rows, encoder, &mut rng);
             let noise = Array2::<f64>::random_using((rows.len() * plan.k, vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
             bound_and_grad(vae, w, &batch, noise.view(), beta, Estimator::DoublyReparameterised, grad);
         });
@@ -284,7 +282,7 @@ impl Objective for Fit<'_> {
     }
 
     fn cost(&self, w: &[f32]) -> Result<f32> {
-        if self.held.len == 0 || ENV("LAST", 0.0) > 0.0 {
+        if self.held.len == 0 {
             // Nothing to choose by: each epoch counts as better than the last.
             return Ok(f32::INFINITY);
         }
@@ -361,7 +359,7 @@ fn write_row(scaling: &Scaling, rows: &Rows<f32>, i: usize, visible: &[bool], in
 }
 
 /// The hiding law: per row a hidden share uniform on [0, 0.7] of its observed cells, at least one; on the encoder's
-/// path a fifth of the rows see nothing.
+/// path two fifths of the rows see nothing.
 fn batch_of(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], encoder: bool, rng: &mut Stream) -> Batch<f32> {
     let (scaling, rows) = (trainer.scaling, trainer.rows);
     let (n, d) = (block.len(), rows.target.ncols());
