@@ -72,7 +72,10 @@ impl Scaling {
 
     /// The table in model units.
     pub fn rows<F: Real>(&self, table: &Table) -> Rows<F> {
-        let mut rows = Rows { target: Array2::from_elem(table.values.dim(), F::nan()), place: Array2::from_elem(table.values.dim(), F::nan()) };
+        let mut rows = Rows {
+            target: Array2::from_elem(table.values.dim(), F::nan()),
+            place: Array2::from_elem(table.values.dim(), F::nan()),
+        };
         for (j, c) in self.columns.iter().enumerate() {
             for (i, &x) in table.values.column(j).iter().enumerate() {
                 if !x.is_nan() {
@@ -217,7 +220,10 @@ mod tests {
     #[test]
     fn hidden_cells_leave_no_trace() {
         let scaling = Scaling {
-            columns: vec![number_scaling((0..50).map(f64::from).collect()), ColumnScaling::Levels { share: vec![0.5, 0.25, 0.25] }],
+            columns: vec![
+                number_scaling((0..50).map(f64::from).collect()),
+                ColumnScaling::Levels { share: vec![0.5, 0.25, 0.25] },
+            ],
         };
         let mut out = vec![9.0; scaling.features()];
         scaling.write_features(&[f64::NAN, 2.0], &[f64::NAN, 0.0], &[false, true], &mut out);

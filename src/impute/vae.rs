@@ -330,7 +330,12 @@ impl VaeImputer {
     }
 
     /// Fills `cells` block by block: `answer` gives, for a block of rows of work, the values in the work's order.
-    fn fill_blocks(&self, table: &Table, cells: &mut Cells, answer: impl Fn(&[usize], &[Vec<(usize, usize, usize)>]) -> Vec<f64> + Sync) {
+    fn fill_blocks(
+        &self,
+        table: &Table,
+        cells: &mut Cells,
+        answer: impl Fn(&[usize], &[Vec<(usize, usize, usize)>]) -> Vec<f64> + Sync,
+    ) {
         let work = self.work(&table.gaps);
         let values: Vec<Vec<f64>> = work
             .par_chunks(BLOCK)
@@ -419,7 +424,13 @@ fn summary(scaling: &ColumnScaling, errors: &[(f64, f64)]) -> Option<ExpectedErr
     Some(match scaling {
         ColumnScaling::Number { sd, .. } => {
             let rmse = ours.sqrt();
-            ExpectedError { error: rmse, standard_error: se / (2.0 * rmse.max(1e-12)), mean_fill: mean_fill.sqrt(), cells: n, unit: *sd }
+            ExpectedError {
+                error: rmse,
+                standard_error: se / (2.0 * rmse.max(1e-12)),
+                mean_fill: mean_fill.sqrt(),
+                cells: n,
+                unit: *sd,
+            }
         }
         ColumnScaling::Levels { .. } => ExpectedError { error: ours, standard_error: se, mean_fill, cells: n, unit: 1.0 },
     })

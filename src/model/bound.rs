@@ -82,9 +82,22 @@ fn forward<F: Real>(vae: &Vae, w: &[F], batch: &Batch<F>, noise: ArrayView2<F>, 
             let eta = decoded.eta.row(r);
             let mut d_eta = d_eta.row_mut(r);
             let (eta, d_eta) = (eta.to_slice().expect("standard layout"), d_eta.as_slice_mut().expect("standard layout"));
-            let mut total = log_prob(&vae.heads, eta, target.to_slice().expect("standard layout"), scored.to_slice().expect("standard layout"), d_eta);
+            let mut total = log_prob(
+                &vae.heads,
+                eta,
+                target.to_slice().expect("standard layout"),
+                scored.to_slice().expect("standard layout"),
+                d_eta,
+            );
             if let Some((_, q)) = &encoder {
-                total += beta * log_prior_over_proposal(&context.prior, q, i, z.row(r).to_slice().expect("standard layout"), noise.row(r).to_slice().expect("standard layout"));
+                total += beta
+                    * log_prior_over_proposal(
+                        &context.prior,
+                        q,
+                        i,
+                        z.row(r).to_slice().expect("standard layout"),
+                        noise.row(r).to_slice().expect("standard layout"),
+                    );
             }
             log_w[(i, l)] = total;
         }
@@ -190,13 +203,13 @@ pub(crate) fn bound_and_grad<F: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::schema::{ColumnKind, SchemaOptions, Schema};
+    use crate::data::schema::{ColumnKind, Schema, SchemaOptions};
     use crate::likelihood::heads;
     use crate::rng::{Purpose, stream};
+    use ::polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
     use ndarray::s;
     use ndarray_rand::RandomExt;
     use ndarray_rand::rand_distr::StandardNormal;
-    use ::polars::prelude::{DataFrame, NamedFrom, Series, IntoColumn};
 
     /// A model over one column of each family, features of random numbers, three rows with different gaps.
     fn small() -> (Vae, Vec<f64>, Batch<f64>) {
@@ -360,7 +373,8 @@ mod tests {
             let repeats = 40_000 / k;
             let bounds: Array1<f64> = (0..repeats)
                 .map(|r| {
-                    let e = Array2::random_using((k, 2), StandardNormal, &mut stream(9, Purpose::Train, (k * 100_000 + r) as u64));
+                    let e =
+                        Array2::random_using((k, 2), StandardNormal, &mut stream(9, Purpose::Train, (k * 100_000 + r) as u64));
                     bound(&log_weights(&vae, &w, &batch, e.view()))[0]
                 })
                 .collect();

@@ -11,8 +11,8 @@ use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, State};
 use ndarray::{Array1, Array2};
 use ndarray_rand::RandomExt;
-use ndarray_rand::rand::seq::SliceRandom;
 use ndarray_rand::rand::Rng;
+use ndarray_rand::rand::seq::SliceRandom;
 use ndarray_rand::rand_distr::StandardNormal;
 use rayon::prelude::*;
 
@@ -50,7 +50,9 @@ const SHARD: usize = 128;
 /// The hidden share of a row's observed cells is uniform up to this.
 const HIDDEN_MOST: f64 = 0.7;
 #[allow(non_snake_case)]
-pub fn ENV(k: &str, d: f64) -> f64 { std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d) }
+pub fn ENV(k: &str, d: f64) -> f64 {
+    std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
+}
 /// Share of the encoder path's rows that see nothing: the plain VAE. Half of all rows take that path.
 const NOTHING_VISIBLE: f64 = 0.2;
 /// Draws of z when held-out cells are scored.
@@ -61,7 +63,13 @@ impl Plan {
     pub fn for_table(n: usize, d: usize, observed: usize) -> Plan {
         let _ = n;
         let size = observed as f64;
-        let width = if size < 2e3 { 64 } else if size < 2e5 { 128 } else { 192 };
+        let width = if size < 2e3 {
+            64
+        } else if size < 2e5 {
+            128
+        } else {
+            192
+        };
         let batch = 256;
         // Steps grow with the table's cells, slowly: a small one cannot use more, a large one is seen several times.
         let steps = ENV("STEPS", 1.0) * (500.0 * (size / 1000.0).max(0.2).powf(0.5)).clamp(600.0, 6000.0);
@@ -273,7 +281,8 @@ impl Objective for Fit<'_> {
             let mut rng = stream(seed, Purpose::Train, pair(member, pair(step as u64, s as u64)));
             // The two paths take turns over shards and steps.
             let batch = batch_of(trainer, held, rows, (step + s) % 2 == 0, &mut rng);
-            let noise = Array2::<f64>::random_using((rows.len() * plan.k, vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
+            let noise =
+                Array2::<f64>::random_using((rows.len() * plan.k, vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
             bound_and_grad(vae, w, &batch, noise.view(), beta, Estimator::DoublyReparameterised, grad);
         });
         let scale = 1.0 / plan.batch as f32;
