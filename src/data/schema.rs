@@ -601,7 +601,7 @@ fn numbers_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
     out.whole = *integer_dtype || out.kind == ColumnKind::Count;
     let (low, high) = spec.bounds.unwrap_or((None, None));
     let (low, high) = (low.unwrap_or(f64::NEG_INFINITY).max(floor), high.unwrap_or(f64::INFINITY));
-    if !(low <= high) {
+    if low > high || high.is_nan() {
         return Err(Error::config(
             format!("bounds of column `{column}`"),
             format!("{low} to {high}"),
