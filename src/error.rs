@@ -205,6 +205,11 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// A number of things in words: `1 cell`, `2 cells`.
+pub(crate) fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
 /// Something the library decided alone and that its user should know.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 #[serde(tag = "warning", rename_all = "snake_case")]
@@ -291,8 +296,8 @@ impl fmt::Display for Warning {
                 let flags: Vec<&str> = words.iter().take(3).map(|w| w.0.as_str()).collect();
                 write!(
                     f,
-                    "{cells} {} of `{column}` {} {}: pass --na '{}' to treat them as missing",
-                    if cells == 1 { "cell" } else { "cells" },
+                    "{} of `{column}` {} {}: pass --na '{}' to treat them as missing",
+                    count(cells, "cell"),
                     if cells == 1 { "says" } else { "say" },
                     names.join(" or "),
                     flags.join(",")
@@ -305,8 +310,9 @@ impl fmt::Display for Warning {
             ),
             Warning::UnseenLevels { column, cells, example } => write!(
                 f,
-                "column `{column}`: {cells} cells hold a level unseen in the fit (such as '{example}'); \
-                 they are kept, and unobserved for the model"
+                "column `{column}`: {} with a level unseen in the fit (such as '{example}'): \
+                 kept, and unobserved for the model",
+                count(*cells, "cell")
             ),
             Warning::TimeLimit { epochs, planned } => {
                 write!(f, "training stopped at the time limit after {epochs} of {planned} epochs")

@@ -375,8 +375,11 @@ impl Schema {
                 na: None,
             })
             .collect();
-        let file = serde_json::json!({ "columns": columns });
-        serde_json::to_string_pretty(&file).expect("names and numbers are valid JSON")
+        #[derive(Serialize)]
+        struct File {
+            columns: Vec<ColumnSpec>,
+        }
+        serde_json::to_string_pretty(&File { columns }).expect("names and numbers are valid JSON")
     }
 }
 
@@ -486,9 +489,6 @@ fn column_of(p: Profile, options: &SchemaOptions, warnings: &mut Vec<Warning>) -
             format!("{:?}", out.family),
             format!("one that fits the kind {}", out.kind),
         ));
-    }
-    if let Role::Constant(_) = out.role {
-        warnings.push(Warning::ConstantColumn { column });
     }
     Ok(out)
 }

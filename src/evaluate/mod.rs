@@ -378,7 +378,7 @@ mod tests {
         assert!(knn.numbers.unwrap().loss() < 0.6 * mean.numbers.unwrap().loss(), "{comparison}");
         assert!((mean.numbers.unwrap().loss() - 1.0).abs() < 0.2, "{comparison}");
         let stopped = compare(&df, &schema, &options, &mut |_| ControlFlow::Break(())).unwrap_err();
-        assert!(matches!(stopped.kind(), crate::ErrorKind::Interrupted));
+        assert!(matches!(stopped.kind(), crate::error::ErrorKind::Interrupted));
     }
 
     #[test]
