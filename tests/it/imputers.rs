@@ -388,7 +388,7 @@ fn extreme_numbers_stay_finite() {
             for out in [&filled.frame, &draws.completed(0).unwrap(), &draws.completed(1).unwrap()] {
                 for column in out.columns() {
                     let cells = column.f64().unwrap();
-                    assert!(cells.iter().all(|x| x.is_some_and(f64::is_finite)), "{name}: {column}");
+                    assert!(cells.iter().all(|x| x.is_some_and(f64::is_finite)), "{name}: {column:?}");
                 }
             }
             for error in filled.report.columns.iter().filter_map(|c| c.expected_error.as_ref()) {
