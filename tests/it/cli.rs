@@ -434,6 +434,14 @@ fn links_permissions_and_devices_are_respected() {
     folder.filled(&["in.csv", "-o", "out.csv"]);
     assert!(fs::symlink_metadata(path("out.csv")).unwrap().is_symlink());
     assert_eq!((folder.read("old.csv").as_str(), mode("old.csv")), (MIXED_FILLED, 0o640));
+    // A link to a file that is not there yet, and links that lead nowhere.
+    symlink("later.csv", path("ahead.csv")).unwrap();
+    folder.filled(&["in.csv", "-o", "ahead.csv"]);
+    assert!(fs::symlink_metadata(path("ahead.csv")).unwrap().is_symlink());
+    assert_eq!(folder.read("later.csv"), MIXED_FILLED);
+    symlink("loop.csv", path("loop.csv")).unwrap();
+    let ran = folder.run(&["impute", "in.csv", "-o", "loop.csv"]);
+    assert!(ran.code == Some(1) && ran.err.starts_with("lacuna: cannot write `loop.csv`: "), "{}", ran.err);
     // A new file has the rights that any new file gets here.
     folder.filled(&["in.csv", "-o", "new.csv"]);
     fs::write(path("plain"), "").unwrap();
