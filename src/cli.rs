@@ -224,6 +224,7 @@ fn load(input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure> {
 
 fn read_schema(path: &Path) -> Result<Vec<ColumnSpec>, Failure> {
     #[derive(serde::Deserialize)]
+    #[serde(expecting = "an object with `columns`")]
     struct SchemaFile {
         columns: Vec<ColumnSpec>,
     }
@@ -321,7 +322,7 @@ fn check_files(table: &args::Table, output: &Path, report: Option<&Path>) -> Res
 fn complete(report: &Report) -> Result<(), Failure> {
     let not_asked = |why| matches!(why, Left::Excluded | Left::NotAsked);
     let columns = report.columns.iter().filter_map(|c| c.why.filter(|&why| c.left > 0 && !not_asked(why)).map(|why| (c, why)));
-    let left: Vec<String> = columns.map(|(c, why)| format!("`{}` ({} cells, {why})", c.column, c.left)).collect();
+    let left: Vec<String> = columns.map(|(c, why)| format!("`{}` ({} missing, {why})", c.column, c.left)).collect();
     if left.is_empty() {
         return Ok(());
     }

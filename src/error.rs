@@ -95,39 +95,19 @@ impl Error {
 
     /// Whether the call was wrong (a setting, a name) rather than the data: exit code 2 of the command, not 1.
     pub fn is_usage(&self) -> bool {
-        matches!(
-            *self.0,
-            ErrorKind::Config { .. } | ErrorKind::UnknownColumn { .. }
-        )
+        matches!(*self.0, ErrorKind::Config { .. } | ErrorKind::UnknownColumn { .. })
     }
 
-    pub(crate) fn config(
-        field: impl Into<String>,
-        found: impl fmt::Display,
-        expected: impl Into<String>,
-    ) -> Error {
-        ErrorKind::Config {
-            field: field.into(),
-            found: found.to_string(),
-            expected: expected.into(),
-        }
-        .into()
+    pub(crate) fn config(field: impl Into<String>, found: impl fmt::Display, expected: impl Into<String>) -> Error {
+        ErrorKind::Config { field: field.into(), found: found.to_string(), expected: expected.into() }.into()
     }
 
     pub(crate) fn schema(message: impl Into<String>) -> Error {
-        ErrorKind::Schema {
-            message: message.into(),
-        }
-        .into()
+        ErrorKind::Schema { message: message.into() }.into()
     }
 
     pub(crate) fn io(path: Option<&Path>, action: &'static str, source: std::io::Error) -> Error {
-        ErrorKind::Io {
-            path: path.map(Path::to_owned),
-            action,
-            source,
-        }
-        .into()
+        ErrorKind::Io { path: path.map(Path::to_owned), action, source }.into()
     }
 }
 
@@ -172,31 +152,11 @@ impl std::error::Error for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            ErrorKind::Io {
-                path: Some(p),
-                action,
-                source,
-            } => write!(f, "cannot {action} `{}`: {source}", p.display()),
-            ErrorKind::Io {
-                path: None,
-                action,
-                source,
-            } => write!(f, "cannot {action}: {source}"),
-            ErrorKind::Csv {
-                path,
-                line: Some(line),
-                message,
-            } => write!(f, "`{}` line {line}: {message}", path.display()),
-            ErrorKind::Csv {
-                path,
-                line: None,
-                message,
-            } => write!(f, "`{}`: {message}", path.display()),
-            ErrorKind::Config {
-                field,
-                found,
-                expected,
-            } => write!(f, "{field} is {found}; it must be {expected}"),
+            ErrorKind::Io { path: Some(p), action, source } => write!(f, "cannot {action} `{}`: {source}", p.display()),
+            ErrorKind::Io { path: None, action, source } => write!(f, "cannot {action}: {source}"),
+            ErrorKind::Csv { path, line: Some(line), message } => write!(f, "`{}` line {line}: {message}", path.display()),
+            ErrorKind::Csv { path, line: None, message } => write!(f, "`{}`: {message}", path.display()),
+            ErrorKind::Config { field, found, expected } => write!(f, "{field} is {found}; it must be {expected}"),
             ErrorKind::UnknownColumn { column, known } => {
                 write!(f, "there is no column `{column}`; ")?;
                 match nearest(column, known) {
@@ -207,12 +167,9 @@ impl fmt::Display for Error {
                     None => write!(f, "the table has {} columns", known.len()),
                 }
             }
-            ErrorKind::Value {
-                column,
-                row,
-                found,
-                expected,
-            } => write!(f, "column `{column}`, row {row}: found {found}; {expected}"),
+            ErrorKind::Value { column, row, found, expected } => {
+                write!(f, "column `{column}`, row {row}: found {found}; {expected}")
+            }
             ErrorKind::Schema { message } | ErrorKind::Training { message } => f.write_str(message),
             ErrorKind::Interrupted => f.write_str("interrupted"),
             ErrorKind::Polars(e) => write!(f, "polars: {e}"),
@@ -246,6 +203,11 @@ fn edit_distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+/// A number of things in words: `1 cell`, `2 cells`.
+pub(crate) fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Something the library decided alone and that its user should know.
@@ -319,31 +281,23 @@ impl fmt::Display for Warning {
             Warning::EmptyColumn { column } => {
                 write!(f, "column `{column}` has no observed value and stays empty")
             }
-            Warning::ConstantColumn { column } => write!(
-                f,
-                "column `{column}` has one value only: its gaps get that value"
-            ),
-            Warning::TooManyLevels {
-                column,
-                levels,
-                observed,
-            } => write!(
+            Warning::ConstantColumn { column } => write!(f, "column `{column}` has one value only: its gaps get that value"),
+            Warning::TooManyLevels { column, levels, observed } => write!(
                 f,
                 "column `{column}` is left out of the model: {levels} distinct texts in {observed} cells; \
                  pass --kind {column}=categorical to use it"
             ),
-            Warning::UnsupportedType { column, dtype } => write!(
-                f,
-                "column `{column}` of type {dtype} has no model and passes through unchanged"
-            ),
+            Warning::UnsupportedType { column, dtype } => {
+                write!(f, "column `{column}` of type {dtype} has no model and passes through unchanged")
+            }
             Warning::NearlyNumeric { column, words } => {
                 let cells: usize = words.iter().map(|w| w.1).sum();
                 let names: Vec<String> = words.iter().take(3).map(|w| format!("'{}'", w.0)).collect();
                 let flags: Vec<&str> = words.iter().take(3).map(|w| w.0.as_str()).collect();
                 write!(
                     f,
-                    "{cells} {} of `{column}` {} {}: pass --na '{}' to treat them as missing",
-                    if cells == 1 { "cell" } else { "cells" },
+                    "{} of `{column}` {} {}: pass --na '{}' to treat them as missing",
+                    count(cells, "cell"),
                     if cells == 1 { "says" } else { "say" },
                     names.join(" or "),
                     flags.join(",")
@@ -354,22 +308,18 @@ impl fmt::Display for Warning {
                 "the header is one field, `{header}`: pass --delimiter '{}' if that separates the columns",
                 delimiter.escape_default()
             ),
-            Warning::UnseenLevels {
-                column,
-                cells,
-                example,
-            } => write!(
+            Warning::UnseenLevels { column, cells, example } => write!(
                 f,
-                "column `{column}`: {cells} cells hold a level unseen in the fit (such as '{example}'); \
-                 they are kept, and unobserved for the model"
+                "column `{column}`: {} with a level unseen in the fit (such as '{example}'): \
+                 kept, and unobserved for the model",
+                count(*cells, "cell")
             ),
-            Warning::TimeLimit { epochs, planned } => write!(
-                f,
-                "training stopped at the time limit after {epochs} of {planned} epochs"
-            ),
-            Warning::NothingHeldOut => f.write_str(
-                "too few observed cells to hold any out: no early stopping and no expected error",
-            ),
+            Warning::TimeLimit { epochs, planned } => {
+                write!(f, "training stopped at the time limit after {epochs} of {planned} epochs")
+            }
+            Warning::NothingHeldOut => {
+                f.write_str("too few observed cells to hold any out: no early stopping and no expected error")
+            }
         }
     }
 }
@@ -380,27 +330,13 @@ mod tests {
 
     #[test]
     fn messages_say_where_what_and_what_to_do() {
-        let e: Error = ErrorKind::Value {
-            column: "age".into(),
-            row: 7,
-            found: "'x'".into(),
-            expected: "a number is due".into(),
-        }
-        .into();
-        assert_eq!(
-            e.to_string(),
-            "column `age`, row 7: found 'x'; a number is due"
-        );
+        let e: Error =
+            ErrorKind::Value { column: "age".into(), row: 7, found: "'x'".into(), expected: "a number is due".into() }.into();
+        assert_eq!(e.to_string(), "column `age`, row 7: found 'x'; a number is due");
         assert!(!e.is_usage());
         assert!(Error::config("epochs", 0, "at least 1").is_usage());
-        let w = Warning::NearlyNumeric {
-            column: "age".into(),
-            words: vec![("?".into(), 13)],
-        };
-        assert_eq!(
-            w.to_string(),
-            "13 cells of `age` say '?': pass --na '?' to treat them as missing"
-        );
+        let w = Warning::NearlyNumeric { column: "age".into(), words: vec![("?".into(), 13)] };
+        assert_eq!(w.to_string(), "13 cells of `age` say '?': pass --na '?' to treat them as missing");
     }
 
     #[test]

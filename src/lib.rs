@@ -1,16 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs, missing_debug_implementations, unsafe_code)]
 
-pub mod error;
-mod rng;
-mod kernel;
 pub mod data;
-mod likelihood;
-mod model;
-mod train;
-pub mod impute;
+pub mod error;
 pub mod evaluate;
 mod frame;
+pub mod impute;
+mod kernel;
+mod likelihood;
+mod model;
+mod rng;
+mod train;
 
 pub use arrow;
 pub use polars;

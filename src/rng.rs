@@ -55,14 +55,9 @@ mod tests {
     #[test]
     fn streams_are_stable() {
         // A change here changes every fit: it is an entry of the changelog.
-        let first: Vec<u64> = [
-            (0, Purpose::Init, 0),
-            (0, Purpose::Draw, 0),
-            (1, Purpose::Init, 0),
-            (0, Purpose::Init, 1),
-        ]
-        .map(|(s, p, i)| stream(s, p, i).next_u64())
-        .to_vec();
+        let first: Vec<u64> = [(0, Purpose::Init, 0), (0, Purpose::Draw, 0), (1, Purpose::Init, 0), (0, Purpose::Init, 1)]
+            .map(|(s, p, i)| stream(s, p, i).next_u64())
+            .to_vec();
         assert_eq!(first, STORED);
     }
 

@@ -101,7 +101,8 @@ impl Sink {
                 OpenOptions::new().write(true).open(path)?;
                 Some(m.permissions())
             }
-            Err(_) => None,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e),
         };
         // Through a link, the file it leads to is replaced.
         let target = resolved(path);
@@ -130,6 +131,8 @@ pub fn resolved(path: &Path) -> PathBuf {
     if let Ok(real) = fs::canonicalize(path) {
         return real;
     }
+    // A link that leads nowhere yet names the file to come.
+    let path = &fs::read_link(path).map_or_else(|_| path.to_owned(), |to| path.with_file_name(to));
     let folder = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
     match (fs::canonicalize(folder), path.file_name()) {
         (Ok(folder), Some(name)) => folder.join(name),

@@ -20,6 +20,7 @@ use ::polars::prelude::{
 use crate::data::schema::{Column, Schema, SchemaOptions};
 use crate::data::table::{Cells, Gaps};
 use crate::error::{Error, ErrorKind, Result, Warning};
+use cell::TWO_63;
 use column::{CellForm, Scan, TextColumn};
 
 /// How a CSV file is to be read.
@@ -352,6 +353,8 @@ impl Fills<'_> {
         }
         let (CellForm::Integer(format) | CellForm::Float(format)) = self.form else { return None };
         let bounds = self.column.bounds();
+        // What the column is read as has to hold its fills too.
+        let x = if let CellForm::Integer(_) = self.form { x.clamp(-TWO_63, TWO_63.next_down()) } else { x };
         Some(Cow::Owned(match self.round {
             true => format.rounded(self.column.admit(x), bounds),
             false => format.exact(x.clamp(bounds.0, bounds.1)),

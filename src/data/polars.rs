@@ -241,6 +241,9 @@ impl Table {
                 }
             }
         }
+        let constant = |j: &usize| matches!(schema.columns()[*j].role, Role::Constant(_)) && !gaps.rows[*j].is_empty();
+        let column = |j: usize| schema.columns()[j].name.clone();
+        warnings.extend((0..gaps.rows.len()).filter(constant).map(|j| Warning::ConstantColumn { column: column(j) }));
         if !absent.is_empty() {
             return Err(Error::schema(format!("the table lacks columns that the fit had: {}", absent.join(", "))));
         }

@@ -72,7 +72,10 @@ impl Scaling {
 
     /// The table in model units.
     pub fn rows<F: Real>(&self, table: &Table) -> Rows<F> {
-        let mut rows = Rows { target: Array2::from_elem(table.values.dim(), F::nan()), place: Array2::from_elem(table.values.dim(), F::nan()) };
+        let mut rows = Rows {
+            target: Array2::from_elem(table.values.dim(), F::nan()),
+            place: Array2::from_elem(table.values.dim(), F::nan()),
+        };
         for (j, c) in self.columns.iter().enumerate() {
             for (i, &x) in table.values.column(j).iter().enumerate() {
                 if !x.is_nan() {
@@ -122,7 +125,11 @@ impl ColumnScaling {
     /// Data units to model units.
     pub fn to_model(&self, x: f64) -> f64 {
         match self {
-            ColumnScaling::Number { mean, sd, .. } => (x - mean) / sd,
+            ColumnScaling::Number { mean, sd, .. } => {
+                let distance = x - mean;
+                // Two numbers at the ends of the range of f64 are farther apart than it reaches.
+                if distance.is_finite() { distance / sd } else { (0.5 * x - 0.5 * mean) / (0.5 * sd) }
+            }
             ColumnScaling::Levels { .. } => x,
         }
     }
@@ -132,8 +139,8 @@ impl ColumnScaling {
     pub fn to_data(&self, x: f64) -> f64 {
         match self {
             ColumnScaling::Number { mean, sd, min, max, .. } => {
-                let slack = 0.5 * (max - min);
-                (mean + sd * x).clamp(min - slack, max + slack)
+                let slack = 0.5 * max - 0.5 * min;
+                (mean + sd * x).clamp((min - slack).max(f64::MIN), (max + slack).min(f64::MAX))
             }
             ColumnScaling::Levels { .. } => x,
         }
@@ -153,8 +160,10 @@ impl ColumnScaling {
             ColumnScaling::Number { edges, .. } => {
                 let bins = edges.len() - 1;
                 let bin = edges.partition_point(|&e| e <= x).clamp(1, bins) - 1;
-                let inside = (x - edges[bin]) / (edges[bin + 1] - edges[bin]);
-                bin as f64 + inside.clamp(0.0, 1.0)
+                let (low, high) = (edges[bin], edges[bin + 1]);
+                let unit = if (high - low).is_finite() { 1.0 } else { 0.5 };
+                let inside = (unit * x.clamp(low, high) - unit * low) / (unit * high - unit * low);
+                bin as f64 + inside
             }
             ColumnScaling::Levels { .. } => 0.0,
         }
@@ -169,14 +178,17 @@ fn bins_for(n: usize) -> usize {
 fn number_scaling(mut seen: Vec<f64>) -> ColumnScaling {
     seen.sort_by(f64::total_cmp);
     let n = seen.len();
-    // Two passes about the middle value: exact enough for a billion plus small noise.
+    // Two passes about the middle value: exact enough for a billion plus small noise. Halves, and squares relative to the
+    // largest, because the cells may be anywhere in the range of f64.
     let middle = seen[n / 2];
-    let shift = seen.iter().map(|x| x - middle).sum::<f64>() / n as f64;
-    let mean = middle + shift;
-    let variance = seen.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64;
+    let shift = seen.iter().map(|x| (0.5 * x - 0.5 * middle) / n as f64).sum::<f64>();
+    let mean = middle + 2.0 * shift;
     let (min, max) = (seen[0], seen[n - 1]);
-    // A spread that squares to nothing or to infinity still has a range.
-    let sd = if variance.is_normal() { variance.sqrt() } else { max / 2.0 - min / 2.0 };
+    let largest = f64::max(0.5 * max - 0.5 * mean, 0.5 * mean - 0.5 * min);
+    let share = seen.iter().map(|x| ((0.5 * x - 0.5 * mean) / largest).powi(2)).sum::<f64>() / n as f64;
+    let sd = 2.0 * (largest * share.sqrt());
+    // The smallest numbers have no halves.
+    let sd = if sd > 0.0 { sd } else { max - min };
     let bins = bins_for(n);
     let mut edges: Vec<f64> = (0..=bins).map(|i| seen[i * (n - 1) / bins]).collect();
     edges.dedup();
@@ -215,9 +227,36 @@ mod tests {
     }
 
     #[test]
+    fn any_finite_numbers_have_finite_features_and_fills() {
+        let tables = [
+            vec![-1.7e308, 0.0, 1.0, 1.7e308],
+            vec![f64::MIN, f64::MAX],
+            vec![-9e307, 1.2e308, 1.3e308, 1.4e308],
+            vec![0.0, 5e-324],
+            vec![-1e-310, 2e-310, 3e-310],
+            vec![0.0, 0.1, 0.2, 1e300],
+        ];
+        for cells in tables {
+            let n = cells.len() as f64;
+            let c = number_scaling(cells.clone());
+            let model: Vec<f64> = cells.iter().map(|&x| c.to_model(x)).collect();
+            // A population standard deviation puts no cell beyond the root of their number.
+            assert!(model.iter().all(|z| z.abs() <= n.sqrt() + 1e-9), "{cells:?}: {model:?}");
+            assert!(model.windows(2).all(|z| z[0] <= z[1]) && model[0] < model[model.len() - 1], "{cells:?}: {model:?}");
+            assert!(cells.iter().all(|&x| (0.0..=2.0).contains(&c.place(x))), "{cells:?}");
+            assert!([-1e3, -1.0, 0.5, 1e3].iter().all(|&z| c.to_data(z).is_finite()), "{cells:?}");
+        }
+        let ColumnScaling::Number { sd, mean, .. } = number_scaling(vec![1e300, 3e300]) else { panic!() };
+        assert!((sd / 1e300 - 1.0).abs() < 1e-12 && (mean / 2e300 - 1.0).abs() < 1e-12, "{mean} {sd}");
+    }
+
+    #[test]
     fn hidden_cells_leave_no_trace() {
         let scaling = Scaling {
-            columns: vec![number_scaling((0..50).map(f64::from).collect()), ColumnScaling::Levels { share: vec![0.5, 0.25, 0.25] }],
+            columns: vec![
+                number_scaling((0..50).map(f64::from).collect()),
+                ColumnScaling::Levels { share: vec![0.5, 0.25, 0.25] },
+            ],
         };
         let mut out = vec![9.0; scaling.features()];
         scaling.write_features(&[f64::NAN, 2.0], &[f64::NAN, 0.0], &[false, true], &mut out);

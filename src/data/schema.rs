@@ -46,18 +46,12 @@ impl ColumnKind {
 
     /// Whether cells are numbers rather than levels.
     pub fn is_numeric(self) -> bool {
-        matches!(
-            self,
-            ColumnKind::Continuous | ColumnKind::Positive | ColumnKind::Count
-        )
+        matches!(self, ColumnKind::Continuous | ColumnKind::Positive | ColumnKind::Count)
     }
 
     /// Whether cells are one of finitely many levels.
     pub fn has_levels(self) -> bool {
-        matches!(
-            self,
-            ColumnKind::Binary | ColumnKind::Categorical | ColumnKind::Ordinal
-        )
+        matches!(self, ColumnKind::Binary | ColumnKind::Categorical | ColumnKind::Ordinal)
     }
 }
 
@@ -163,11 +157,7 @@ impl SchemaOptions {
     /// assert_eq!(o.spec("age").kind, Some(ColumnKind::Count));
     /// ```
     pub fn kind(mut self, column: &str, kind: ColumnKind) -> Self {
-        self.columns.push(ColumnSpec {
-            name: column.into(),
-            kind: Some(kind),
-            ..ColumnSpec::default()
-        });
+        self.columns.push(ColumnSpec { name: column.into(), kind: Some(kind), ..ColumnSpec::default() });
         self
     }
 
@@ -185,10 +175,7 @@ impl SchemaOptions {
 
     /// What is said of one column, all specifications of that name merged.
     pub fn spec(&self, column: &str) -> ColumnSpec {
-        let mut merged = ColumnSpec {
-            name: column.into(),
-            ..ColumnSpec::default()
-        };
+        let mut merged = ColumnSpec { name: column.into(), ..ColumnSpec::default() };
         for s in self.columns.iter().filter(|s| s.name == column) {
             merged.kind = s.kind.or(merged.kind);
             merged.family = s.family.or(merged.family);
@@ -204,11 +191,7 @@ impl SchemaOptions {
         let named = self.columns.iter().map(|s| &s.name);
         for column in named.chain(&self.exclude).chain(&self.only) {
             if !known.contains(column) {
-                return Err(ErrorKind::UnknownColumn {
-                    column: column.clone(),
-                    known: known.to_vec(),
-                }
-                .into());
+                return Err(ErrorKind::UnknownColumn { column: column.clone(), known: known.to_vec() }.into());
             }
         }
         if let Some(both) = self.only.iter().find(|c| self.exclude.contains(c)) {
@@ -342,9 +325,7 @@ pub struct Schema {
 
 impl Schema {
     fn new(columns: Vec<Column>, warnings: Vec<Warning>) -> Schema {
-        let mut modelled: Vec<usize> = (0..columns.len())
-            .filter(|&j| columns[j].role == Role::Modelled)
-            .collect();
+        let mut modelled: Vec<usize> = (0..columns.len()).filter(|&j| columns[j].role == Role::Modelled).collect();
         modelled.sort_by(|&a, &b| columns[a].name.cmp(&columns[b].name));
         Schema { columns, modelled, warnings }
     }
@@ -394,8 +375,11 @@ impl Schema {
                 na: None,
             })
             .collect();
-        let file = serde_json::json!({ "columns": columns });
-        serde_json::to_string_pretty(&file).expect("names and numbers are valid JSON")
+        #[derive(Serialize)]
+        struct File {
+            columns: Vec<ColumnSpec>,
+        }
+        serde_json::to_string_pretty(&File { columns }).expect("names and numbers are valid JSON")
     }
 }
 
@@ -425,7 +409,10 @@ pub(crate) enum Values {
         log_skew: Option<f64>,
     },
     /// Distinct values with their counts, in level order (Enum: declared; else by number or text).
-    Levels { levels: Vec<(String, usize)>, declared: bool },
+    Levels {
+        levels: Vec<(String, usize)>,
+        declared: bool,
+    },
     Unsupported,
 }
 
@@ -438,10 +425,7 @@ impl Schema {
         let names: Vec<String> = profiles.iter().map(|p| p.name.clone()).collect();
         options.check_names(&names)?;
         let mut warnings = Vec::new();
-        let columns = profiles
-            .into_iter()
-            .map(|p| column_of(p, options, &mut warnings))
-            .collect::<Result<Vec<_>>>()?;
+        let columns = profiles.into_iter().map(|p| column_of(p, options, &mut warnings)).collect::<Result<Vec<_>>>()?;
         Ok(Schema::new(columns, warnings))
     }
 }
@@ -505,9 +489,6 @@ fn column_of(p: Profile, options: &SchemaOptions, warnings: &mut Vec<Warning>) -
             format!("{:?}", out.family),
             format!("one that fits the kind {}", out.kind),
         ));
-    }
-    if let Role::Constant(_) = out.role {
-        warnings.push(Warning::ConstantColumn { column });
     }
     Ok(out)
 }
@@ -620,7 +601,7 @@ fn numbers_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
     out.whole = *integer_dtype || out.kind == ColumnKind::Count;
     let (low, high) = spec.bounds.unwrap_or((None, None));
     let (low, high) = (low.unwrap_or(f64::NEG_INFINITY).max(floor), high.unwrap_or(f64::INFINITY));
-    if !(low <= high) {
+    if low > high || high.is_nan() {
         return Err(Error::config(
             format!("bounds of column `{column}`"),
             format!("{low} to {high}"),
@@ -641,15 +622,7 @@ mod tests {
             name: "x".into(),
             dtype: if integer_dtype { DataType::Int64 } else { DataType::Float64 },
             observed,
-            values: Values::Numbers {
-                integer_dtype,
-                min,
-                max,
-                whole,
-                distinct: None,
-                skew: 0.0,
-                log_skew: None,
-            },
+            values: Values::Numbers { integer_dtype, min, max, whole, distinct: None, skew: 0.0, log_skew: None },
         }
     }
 

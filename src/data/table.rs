@@ -16,7 +16,7 @@ pub(crate) struct Table {
     pub values: Array2<f64>,
     /// Which cells to fill.
     pub gaps: Gaps,
-    /// What was met that the schema did not know.
+    /// What was met that the schema did not know: unseen levels, gaps of constant columns.
     pub warnings: Vec<Warning>,
 }
 

@@ -199,7 +199,7 @@ fn standardise(x: &mut [f64]) {
     let seen = || x.iter().copied().filter(|x| !x.is_nan());
     let (mean, sd) =
         if seen().next().is_none() { (0.0, 0.0) } else { (weighted_mean(seen().map(|x| (x, 1.0))), standard_deviation(seen())) };
-    x.iter_mut().for_each(|x| *x = if x.is_nan() || sd == 0.0 { 0.0 } else { (*x - mean) / sd });
+    x.iter_mut().for_each(|x| *x = if sd > 0.0 && !x.is_nan() { (*x - mean) / sd } else { 0.0 });
 }
 
 fn sigmoid(x: f64) -> f64 {

@@ -40,7 +40,7 @@ pub struct CompareOptions {
 impl Default for CompareOptions {
     fn default() -> Self {
         let (knn, vae) = (KnnConfig::default(), VaeConfig::default());
-        CompareOptions { mechanism: Mechanism::Mcar, share: 0.3, seed: 0, knn, vae }
+        CompareOptions { mechanism: Mechanism::Mcar, share: 0.2, seed: 0, knn, vae }
     }
 }
 

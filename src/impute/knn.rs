@@ -684,9 +684,14 @@ mod tests {
     #[test]
     fn settings_out_of_range_are_named() {
         let df = frame("0 . / 1 10 / 3 20");
-        for (config, field) in [(KnnConfig::default().k(0), "k"), (KnnConfig::default().threads(0), "threads")] {
+        let wrong = [
+            (KnnConfig::default().k(0), "k is 0; it must be at least 1"),
+            (KnnConfig::default().threads(0), "threads is 0; it must be from 1 to 1024"),
+            (KnnConfig::default().threads(1025), "threads is 1025; it must be from 1 to 1024"),
+        ];
+        for (config, message) in wrong {
             let e = config.fit(&df).unwrap_err();
-            assert_eq!(e.to_string(), format!("{field} is 0; it must be at least 1"));
+            assert_eq!(e.to_string(), message);
             assert!(e.is_usage());
         }
     }

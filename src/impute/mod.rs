@@ -15,7 +15,7 @@ use crate::data::csv::CsvTable;
 use crate::data::polars::write_cells;
 use crate::data::schema::{ColumnKind, Left, Schema};
 use crate::data::table::{Cells, Gaps, Table};
-use crate::error::{Error, Result, Warning};
+use crate::error::{Error, Result, Warning, count};
 use crate::rng::{self, Purpose, Stream};
 
 pub use crate::data::arrow::Form;
@@ -208,22 +208,34 @@ pub struct ExpectedError {
     pub unit: f64,
 }
 
+/// Characters of a column's name in the table.
+const LONGEST_NAME: usize = 32;
+
+/// A name with its middle left out where it is too long: names that begin alike tend to differ at the end.
+fn short(name: &str) -> String {
+    let n = name.chars().count();
+    if n <= LONGEST_NAME {
+        return name.to_string();
+    }
+    let (head, tail) = (LONGEST_NAME / 2, LONGEST_NAME - LONGEST_NAME / 2 - 1);
+    name.chars().take(head).chain(['…']).chain(name.chars().skip(n - tail)).collect()
+}
+
 impl fmt::Display for Report {
     /// A table for people: per column missing, filled, left and why, expected error beside the mean fill's; then the warnings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: Vec<&ColumnReport> = self.columns.iter().filter(|c| c.missing > 0).collect();
         if shown.is_empty() {
-            writeln!(f, "{}: no missing cells in {} rows", self.method, self.rows)?;
+            writeln!(f, "{}: no missing cells in {}", self.method, count(self.rows, "row"))?;
         } else {
-            let width = shown.iter().map(|c| c.column.chars().count()).max().unwrap_or(0).clamp(6, 32);
+            let width = shown.iter().map(|c| c.column.chars().count()).max().unwrap_or(0).clamp(6, LONGEST_NAME);
             writeln!(
                 f,
                 "{:width$}  {:11} {:>8} {:>8} {:>6}  {:>16} {:>10}",
                 "column", "kind", "missing", "filled", "left", "expected error", "mean fill"
             )?;
             for c in &shown {
-                let name: String = c.column.chars().take(width).collect();
-                write!(f, "{name:width$}  {:11} {:>8} {:>8} {:>6}", c.kind, c.missing, c.filled, c.left)?;
+                write!(f, "{:width$}  {:11} {:>8} {:>8} {:>6}", short(&c.column), c.kind, c.missing, c.filled, c.left)?;
                 match (&c.why, &c.expected_error) {
                     (Some(why), _) => writeln!(f, "  {why}")?,
                     (None, Some(e)) => {
@@ -233,7 +245,8 @@ impl fmt::Display for Report {
                     (None, None) => writeln!(f)?,
                 }
             }
-            writeln!(f, "{}: {} cells filled, {} left, {} rows", self.method, self.filled(), self.left(), self.rows)?;
+            let (filled, rows) = (count(self.filled(), "cell"), count(self.rows, "row"));
+            writeln!(f, "{}: {filled} filled, {} left, {rows}", self.method, self.left())?;
         }
         self.warnings.iter().try_for_each(|w| writeln!(f, "warning: {w}"))
     }
@@ -338,7 +351,10 @@ pub(crate) fn table_to_fit(df: &DataFrame, schema: &Arc<Schema>) -> Result<Table
 
 /// Checks a number of threads.
 pub(crate) fn check_threads(threads: Option<usize>) -> Result<()> {
-    if threads == Some(0) { Err(Error::config("threads", 0, "at least 1")) } else { Ok(()) }
+    match threads {
+        Some(n) if n == 0 || n > 1024 => Err(Error::config("threads", n, "from 1 to 1024")),
+        _ => Ok(()),
+    }
 }
 
 /// Runs `f` in a thread pool of its own: all cores when `threads` is `None`; the caller's rayon pool is left alone.

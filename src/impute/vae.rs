@@ -176,11 +176,9 @@ impl VaeConfig {
                     members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()
                 })
             });
-            let mut done = 0;
-            for epoch in inbox {
-                done += 1;
+            for (before, epoch) in inbox.into_iter().enumerate() {
                 let epochs = plan.epochs * plan.members;
-                let progress = Progress { epoch: done, epochs, held_out_loss: epoch.loss, elapsed: start.elapsed() };
+                let progress = Progress { epoch: before + 1, epochs, held_out_loss: epoch.loss, elapsed: start.elapsed() };
                 if on_progress(&progress).is_break() {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -200,11 +198,14 @@ pub struct Progress {
     /// Epochs at most, summed over members.
     pub epochs: usize,
     /// Held-out loss of the member that just finished an epoch: mean over held-out cells of √(1 + e²) − 1 for a number (e
-    /// its error in standard deviations) or one minus the probability of the true level. NaN where nothing is held out.
+    /// its error in standard deviations) or one minus the probability of the true level. Infinite where nothing is held out.
     pub held_out_loss: f64,
     /// Time since the fit began.
     pub elapsed: Duration,
 }
+
+/// A cell to fill: its place among the model's columns, among the schema's, and among that column's gaps.
+type Place = (usize, usize, usize);
 
 /// Latent points a fill averages over, in antithetic pairs.
 const FILL_DRAWS: usize = 16;
@@ -318,9 +319,9 @@ impl VaeImputer {
         mean.unwrap_or_else(|| Array2::zeros((BLOCK, 0)))
     }
 
-    /// The rows with a gap in a modelled column, and for each of them the (model column, schema column, gap) to fill.
-    fn work(&self, gaps: &Gaps) -> Vec<(usize, Vec<(usize, usize, usize)>)> {
-        let mut work: std::collections::BTreeMap<usize, Vec<(usize, usize, usize)>> = Default::default();
+    /// The rows with a gap in a modelled column, and what is to fill in each.
+    fn work(&self, gaps: &Gaps) -> Vec<(usize, Vec<Place>)> {
+        let mut work: std::collections::BTreeMap<usize, Vec<Place>> = Default::default();
         for (k, &j) in self.schema.modelled().iter().enumerate() {
             for (gap, &row) in gaps.rows[j].iter().enumerate() {
                 work.entry(row).or_default().push((k, j, gap));
@@ -330,7 +331,7 @@ impl VaeImputer {
     }
 
     /// Fills `cells` block by block: `answer` gives, for a block of rows of work, the values in the work's order.
-    fn fill_blocks(&self, table: &Table, cells: &mut Cells, answer: impl Fn(&[usize], &[Vec<(usize, usize, usize)>]) -> Vec<f64> + Sync) {
+    fn fill_blocks(&self, table: &Table, cells: &mut Cells, answer: impl Fn(&[usize], &[Vec<Place>]) -> Vec<f64> + Sync) {
         let work = self.work(&table.gaps);
         let values: Vec<Vec<f64>> = work
             .par_chunks(BLOCK)
@@ -419,7 +420,13 @@ fn summary(scaling: &ColumnScaling, errors: &[(f64, f64)]) -> Option<ExpectedErr
     Some(match scaling {
         ColumnScaling::Number { sd, .. } => {
             let rmse = ours.sqrt();
-            ExpectedError { error: rmse, standard_error: se / (2.0 * rmse.max(1e-12)), mean_fill: mean_fill.sqrt(), cells: n, unit: *sd }
+            ExpectedError {
+                error: rmse,
+                standard_error: se / (2.0 * rmse.max(1e-12)),
+                mean_fill: mean_fill.sqrt(),
+                cells: n,
+                unit: *sd,
+            }
         }
         ColumnScaling::Levels { .. } => ExpectedError { error: ours, standard_error: se, mean_fill, cells: n, unit: 1.0 },
     })

@@ -2,8 +2,8 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::special::{log_sum_exp, softplus};
 use super::Likelihood;
+use super::special::{log_sum_exp, softplus};
 use crate::kernel::{Real, sigmoid};
 use crate::rng::Stream;
 

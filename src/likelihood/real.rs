@@ -2,8 +2,8 @@
 
 use ndarray_rand::rand_distr::{Distribution, StandardNormal, StudentT as StudentTDistribution};
 
-use super::special::{digamma, ln_gamma, softplus};
 use super::Likelihood;
+use super::special::{digamma, ln_gamma, softplus};
 use crate::kernel::{Real, bounded, sigmoid};
 use crate::rng::Stream;
 

@@ -53,7 +53,6 @@ pub(crate) enum Estimator {
 struct Pass<F> {
     context: Context<F>,
     encoder: Option<(Tape<F>, Gaussians<F>)>,
-    z: Array2<F>,
     decoded: Decoded<F>,
     /// ∂ Σ_j log p(x_j | z) / ∂ η, (n K, outputs).
     d_eta: Array2<F>,
@@ -71,7 +70,7 @@ fn forward<F: Real>(vae: &Vae, w: &[F], batch: &Batch<F>, noise: ArrayView2<F>, 
     };
     let proposal = encoder.as_ref().map_or(&context.prior, |(_, q)| q);
     let z = proposal.sample(noise, k);
-    let decoded = vae.decode(w, &context, z.view(), k);
+    let decoded = vae.decode(w, &context, z, k);
     let mut d_eta = Array2::zeros(decoded.eta.raw_dim());
     let mut log_w = Array2::zeros((n, k));
     for i in 0..n {
@@ -82,14 +81,27 @@ fn forward<F: Real>(vae: &Vae, w: &[F], batch: &Batch<F>, noise: ArrayView2<F>, 
             let eta = decoded.eta.row(r);
             let mut d_eta = d_eta.row_mut(r);
             let (eta, d_eta) = (eta.to_slice().expect("standard layout"), d_eta.as_slice_mut().expect("standard layout"));
-            let mut total = log_prob(&vae.heads, eta, target.to_slice().expect("standard layout"), scored.to_slice().expect("standard layout"), d_eta);
+            let mut total = log_prob(
+                &vae.heads,
+                eta,
+                target.to_slice().expect("standard layout"),
+                scored.to_slice().expect("standard layout"),
+                d_eta,
+            );
             if let Some((_, q)) = &encoder {
-                total += beta * log_prior_over_proposal(&context.prior, q, i, z.row(r).to_slice().expect("standard layout"), noise.row(r).to_slice().expect("standard layout"));
+                total += beta
+                    * log_prior_over_proposal(
+                        &context.prior,
+                        q,
+                        i,
+                        decoded.z.row(r).to_slice().expect("standard layout"),
+                        noise.row(r).to_slice().expect("standard layout"),
+                    );
             }
             log_w[(i, l)] = total;
         }
     }
-    Pass { context, encoder, z, decoded, d_eta, log_w }
+    Pass { context, encoder, decoded, d_eta, log_w }
 }
 
 /// Σ over the scored cells of ln p(x_j | η_j), nats; ∂/∂η is written for those cells' heads.
@@ -135,7 +147,7 @@ pub(crate) fn bound_and_grad<F: Real>(
     estimator: Estimator,
     grad: &mut [F],
 ) -> F {
-    let Pass { context, encoder, z, decoded, mut d_eta, log_w } = forward(vae, w, batch, noise, beta);
+    let Pass { context, encoder, decoded, mut d_eta, log_w } = forward(vae, w, batch, noise, beta);
     let (n, k) = log_w.dim();
     let bounds = bound(&log_w);
     let mut share = log_w;
@@ -147,7 +159,7 @@ pub(crate) fn bound_and_grad<F: Real>(
         let share = share[(r / k, r % k)];
         d_eta.mapv_inplace(|d| d * share);
     }
-    let (dz, d_context) = vae.decode_backward(w, batch.visible.view(), &context, z.view(), &decoded, &d_eta, grad);
+    let (dz, d_context) = vae.decode_backward(w, batch.visible.view(), &context, &decoded, &d_eta, grad);
     let latent = vae.latent;
     let prior = &context.prior;
     let mut d_prior = (Array2::<F>::zeros((n, latent)), Array2::<F>::zeros((n, latent)));
@@ -163,7 +175,7 @@ pub(crate) fn bound_and_grad<F: Real>(
                 continue;
             };
             let precision = (-prior.ln_sd[at]).fast_exp();
-            let t = (z[(r, u)] - prior.mean[at]) * precision;
+            let t = (decoded.z[(r, u)] - prior.mean[at]) * precision;
             d_prior.0[at] += share * beta * t * precision;
             d_prior.1[at] += share * beta * (t * t - F::one());
             let sd = q.ln_sd[at].fast_exp();
@@ -190,13 +202,13 @@ pub(crate) fn bound_and_grad<F: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::schema::{ColumnKind, SchemaOptions, Schema};
+    use crate::data::schema::{ColumnKind, Schema, SchemaOptions};
     use crate::likelihood::heads;
     use crate::rng::{Purpose, stream};
+    use ::polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
     use ndarray::s;
     use ndarray_rand::RandomExt;
     use ndarray_rand::rand_distr::StandardNormal;
-    use ::polars::prelude::{DataFrame, NamedFrom, Series, IntoColumn};
 
     /// A model over one column of each family, features of random numbers, three rows with different gaps.
     fn small() -> (Vae, Vec<f64>, Batch<f64>) {
@@ -360,7 +372,8 @@ mod tests {
             let repeats = 40_000 / k;
             let bounds: Array1<f64> = (0..repeats)
                 .map(|r| {
-                    let e = Array2::random_using((k, 2), StandardNormal, &mut stream(9, Purpose::Train, (k * 100_000 + r) as u64));
+                    let e =
+                        Array2::random_using((k, 2), StandardNormal, &mut stream(9, Purpose::Train, (k * 100_000 + r) as u64));
                     bound(&log_weights(&vae, &w, &batch, e.view()))[0]
                 })
                 .collect();
@@ -377,7 +390,7 @@ mod tests {
         let log_w = log_weights(&vae, &w, &batch, e.view());
         let total = log_sum_exp(log_w.row(0).to_slice().unwrap());
         let context = vae.condition(&w, batch.visible.view(), batch.count.view());
-        let eta = vae.decode(&w, &context, e.view(), k).eta;
+        let eta = vae.decode(&w, &context, e.clone(), k).eta;
         let fill: f64 = eta.slice(s![.., 4]).iter().zip(log_w.row(0)).map(|(m, l)| m * (l - total).exp()).sum();
         assert!((fill - conditional_mean).abs() < 0.01, "{fill} {conditional_mean}");
     }

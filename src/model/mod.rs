@@ -95,6 +95,8 @@ pub(crate) struct Context<F> {
 #[derive(Debug)]
 pub(crate) struct Decoded<F> {
     tape: Tape<F>,
+    /// (n k, latent).
+    pub z: Array2<F>,
     /// (n k, outputs).
     pub eta: Array2<F>,
 }
@@ -199,7 +201,7 @@ impl Vae {
     }
 
     /// η for `k` latent points a row: z is (n k, latent).
-    pub fn decode<F: Real>(&self, w: &[F], context: &Context<F>, z: ArrayView2<F>, k: usize) -> Decoded<F> {
+    pub fn decode<F: Real>(&self, w: &[F], context: &Context<F>, z: Array2<F>, k: usize) -> Decoded<F> {
         let rows = z.nrows();
         let mut first = Array2::zeros((rows, self.decoder.width));
         let mut eta = Array2::zeros((rows, self.outputs));
@@ -207,12 +209,12 @@ impl Vae {
             first.row_mut(r).assign(&context.first.row(r / k));
             eta.row_mut(r).assign(&context.linear.row(r / k));
         }
-        self.latent_in.product(w, z, F::one(), first.view_mut());
+        self.latent_in.product(w, z.view(), F::one(), first.view_mut());
         let tape = self.decoder.forward(w, first);
         self.decoder_out.product(w, tape.output(), F::one(), eta.view_mut());
-        self.latent_linear.product(w, z, F::one(), eta.view_mut());
+        self.latent_linear.product(w, z.view(), F::one(), eta.view_mut());
         eta += &ndarray::aview1(&w[self.decoder_out.bias.clone()]);
-        Decoded { tape, eta }
+        Decoded { tape, z, eta }
     }
 
     /// From ∂/∂η to ∂/∂z, (n k, latent), and ∂/∂(what the context gave), (n, width); weights' gradients are added.
@@ -221,12 +223,12 @@ impl Vae {
         w: &[F],
         visible: ArrayView2<F>,
         context: &Context<F>,
-        z: ArrayView2<F>,
         pass: &Decoded<F>,
         d_eta: &Array2<F>,
         grad: &mut [F],
     ) -> (Array2<F>, Array2<F>) {
         let n = context.context.nrows();
+        let z = pass.z.view();
         self.visible_linear.backward_weights(visible, sum_draws(d_eta, n).view(), grad);
         self.decoder_out.backward_weights(pass.tape.output(), d_eta.view(), grad);
         self.latent_linear.backward_weights(z, d_eta.view(), grad);

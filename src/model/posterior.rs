@@ -24,7 +24,13 @@ pub(crate) fn outcome_starts(heads: &[Head]) -> Vec<usize> {
 
 /// E[x | x_v] in model units, (n, outcomes): the mean over z_l = m + s ⊙ noise_l of each head's expected values. `noise`
 /// is (draws, latent), common to all rows.
-pub(crate) fn expected<F: Real>(vae: &Vae, w: &[F], visible: ArrayView2<F>, count: ArrayView1<usize>, noise: ArrayView2<F>) -> Array2<F> {
+pub(crate) fn expected<F: Real>(
+    vae: &Vae,
+    w: &[F],
+    visible: ArrayView2<F>,
+    count: ArrayView1<usize>,
+    noise: ArrayView2<F>,
+) -> Array2<F> {
     let starts = outcome_starts(&vae.heads);
     let width = starts[vae.heads.len()];
     let n = visible.nrows();
@@ -35,7 +41,7 @@ pub(crate) fn expected<F: Real>(vae: &Vae, w: &[F], visible: ArrayView2<F>, coun
     for e in noise.rows() {
         let common = e.broadcast((n, vae.latent)).expect("a row of noise has latent entries");
         let z = context.prior.sample(common, 1);
-        let eta = vae.decode(w, &context, z.view(), 1).eta;
+        let eta = vae.decode(w, &context, z, 1).eta;
         for (eta, mut mean) in eta.rows().into_iter().zip(mean.rows_mut()) {
             expect_row(&vae.heads, &starts, eta.to_slice().expect("standard layout"), &mut one);
             mean.iter_mut().zip(&one).for_each(|(m, &x)| *m += share * x);
@@ -51,8 +57,14 @@ fn expect_row<F: Real>(heads: &[Head], starts: &[usize], eta: &[F], out: &mut [F
 }
 
 /// η of one latent point a row, z = m + s ⊙ noise: (n, outputs). `noise` is (n, latent).
-pub(crate) fn decoded_draw<F: Real>(vae: &Vae, w: &[F], visible: ArrayView2<F>, count: ArrayView1<usize>, noise: ArrayView2<F>) -> Array2<F> {
+pub(crate) fn decoded_draw<F: Real>(
+    vae: &Vae,
+    w: &[F],
+    visible: ArrayView2<F>,
+    count: ArrayView1<usize>,
+    noise: ArrayView2<F>,
+) -> Array2<F> {
     let context = vae.condition(w, visible, count);
     let z = context.prior.sample(noise, 1);
-    vae.decode(w, &context, z.view(), 1).eta
+    vae.decode(w, &context, z, 1).eta
 }

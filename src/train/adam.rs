@@ -130,7 +130,8 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
             .apply(&mut self.weights, &self.grad, &mut self.m, &mut self.v, &mut mean);
         }
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&mean)?))?;
-        self.stale = if cost < state.get_best_cost() { 0 } else { self.stale + 1 };
+        // An infinite cost says that nothing was held out: every epoch counts as better than the last.
+        self.stale = if cost < state.get_best_cost() || cost.is_infinite() { 0 } else { self.stale + 1 };
         if self.stale > self.patience && self.cuts < CUTS {
             // Back to the best weights, with smaller steps.
             self.weights = state.get_best_param().cloned().unwrap_or(mean);

@@ -11,8 +11,8 @@ use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, State};
 use ndarray::{Array1, Array2};
 use ndarray_rand::RandomExt;
-use ndarray_rand::rand::seq::SliceRandom;
 use ndarray_rand::rand::Rng;
+use ndarray_rand::rand::seq::SliceRandom;
 use ndarray_rand::rand_distr::StandardNormal;
 use rayon::prelude::*;
 
@@ -97,21 +97,18 @@ impl HeldOut {
     /// A share of the observed cells at random, at most one in two of a row and never a row's only one.
     fn choose(rows: &Rows<f32>, plan: &Plan, seed: u64, member: usize) -> HeldOut {
         let mut rng = stream(seed, Purpose::HeldOut, member as u64);
-        let (n, d) = rows.target.dim();
-        let seen: Vec<usize> = rows.target.rows().into_iter().map(|r| r.iter().filter(|x| !x.is_nan()).count()).collect();
-        let total: usize = seen.iter().sum();
+        let total = rows.target.iter().filter(|x| !x.is_nan()).count();
         let share = plan.held_share.min(plan.held_most as f64 / total.max(1) as f64);
-        let mut held = HeldOut { cells: Array2::from_elem((n, d), false), rows: Vec::new(), len: 0 };
-        for i in 0..n {
-            let mut left = seen[i] / 2;
+        let mut held = HeldOut { cells: Array2::from_elem(rows.target.dim(), false), rows: Vec::new(), len: 0 };
+        for (i, row) in rows.target.rows().into_iter().enumerate() {
+            let most = held.len + row.iter().filter(|x| !x.is_nan()).count() / 2;
             let before = held.len;
-            for j in 0..d {
+            for (j, x) in row.iter().enumerate() {
                 // One number a cell whether used or not: the choice in one row does not shift the next row's.
                 let chosen = rng.random::<f64>() < share;
-                if chosen && left > 0 && !rows.target[(i, j)].is_nan() {
+                if chosen && held.len < most && !x.is_nan() {
                     held.cells[(i, j)] = true;
                     held.len += 1;
-                    left -= 1;
                 }
             }
             if held.len > before {
@@ -269,9 +266,10 @@ impl Objective for Fit<'_> {
         grads.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate().for_each(|(s, (grad, rows))| {
             grad.fill(0.0);
             let mut rng = stream(seed, Purpose::Train, pair(member, pair(step as u64, s as u64)));
-            let encoder = (step + s) % ENCODER_TURN == 0;
+            let encoder = (step + s).is_multiple_of(ENCODER_TURN);
             let batch = batch_of(trainer, held, rows, encoder, &mut rng);
-            let noise = Array2::<f64>::random_using((rows.len() * plan.k, vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
+            let noise =
+                Array2::<f64>::random_using((rows.len() * plan.k, vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
             bound_and_grad(vae, w, &batch, noise.view(), beta, Estimator::DoublyReparameterised, grad);
         });
         let scale = 1.0 / plan.batch as f32;

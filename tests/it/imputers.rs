@@ -176,6 +176,9 @@ fn constants_fill_their_gaps_and_warnings_say_so() {
         for expected in [constant.clone(), Warning::EmptyColumn { column: "empty".into() }] {
             assert_eq!(report.warnings.iter().filter(|w| **w == expected).count(), 1, "{name}: {expected}");
         }
+        // Without a gap there is nothing to say of it.
+        let seen = imputer.fill(&filled.frame).unwrap().report.warnings;
+        assert!(!seen.contains(&constant), "{name}: {seen:?}");
         for frame in [&filled.frame, &imputer.draw(&df, 1, 0).unwrap().completed(0).unwrap()] {
             assert!(frame.column("constant").unwrap().f64().unwrap().iter().all(|x| x == Some(4.25)), "{name}");
             assert!(frame.column("word").unwrap().str().unwrap().iter().all(|x| x == Some("only")), "{name}");
@@ -348,6 +351,49 @@ fn small_tables() {
                 imputer.draw(&small, 2, 0).unwrap().completed(1).unwrap().column(small.columns()[0].name()).unwrap().null_count(),
                 0
             );
+        }
+    }
+}
+
+/// Numbers over the whole range of f64, far from zero, with outliers, of two values, on a line: finite fills and draws.
+#[test]
+fn extreme_numbers_stay_finite() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(11);
+    let z: Vec<f64> = (0..N).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let outlier = |i: usize| if i == 20 { f64::MAX } else { z[i] };
+    let column = |(name, value): (&str, &dyn Fn(usize) -> f64)| {
+        let cells: Vec<Option<f64>> = (0..N).map(|i| (i % 5 != name.len() % 5).then(|| value(i))).collect();
+        Series::new(name.into(), cells).into_column()
+    };
+    let columns: [(&str, &dyn Fn(usize) -> f64); 9] = [
+        ("a", &|i| z[i]),
+        ("bb", &|i| z[i] * 1.7e308),
+        ("ccc", &|i| z[i] * 1e-310),
+        ("dddd", &|i| 1e9 + 1e-6 * z[i]),
+        ("eeeee", &|i| if z[i] < 0.0 { -1e300 } else { 1e300 }),
+        ("ffffff", &|i| if z[i] < 0.0 { 1.0 } else { 1.0_f64.next_up() }),
+        ("ggggggg", &outlier),
+        ("hhhhhhhh", &|i| 2.0 * z[i] + 1.0),
+        ("iiiiiiiii", &|i| if i < 2 { 5e-324 * i as f64 } else { f64::NAN }),
+    ];
+    let df = DataFrame::new(N, columns.into_iter().map(column).collect()).unwrap();
+    let wild = df!("a" => [1e300, -1e300]).unwrap();
+    let mut others = df.head(Some(2));
+    others.with_column(wild.columns()[0].clone()).unwrap();
+    for (name, imputer) in fitted(&df) {
+        for frame in [&df, &others] {
+            let filled = imputer.fill(frame).unwrap();
+            assert_eq!(filled.report.left(), 0, "{name}");
+            let draws = imputer.draw(frame, 2, 1).unwrap();
+            for out in [&filled.frame, &draws.completed(0).unwrap(), &draws.completed(1).unwrap()] {
+                for column in out.columns() {
+                    let cells = column.f64().unwrap();
+                    assert!(cells.iter().all(|x| x.is_some_and(f64::is_finite)), "{name}: {column:?}");
+                }
+            }
+            for error in filled.report.columns.iter().filter_map(|c| c.expected_error.as_ref()) {
+                assert!(error.error.is_finite() && error.standard_error.is_finite() && error.unit > 0.0, "{name}: {error:?}");
+            }
         }
     }
 }

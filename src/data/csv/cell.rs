@@ -71,6 +71,9 @@ impl Number {
     }
 }
 
+/// The first number beyond i64.
+pub(super) const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+
 /// More digits than an f64 holds are not a format.
 const MAX_DECIMALS: usize = 17;
 
@@ -110,10 +113,11 @@ impl NumberFormat {
     pub fn rounded(&self, x: f64, bounds: (f64, f64)) -> String {
         let inside = |text: &String| text.parse().is_ok_and(|y: f64| bounds.0 <= y && y <= bounds.1);
         let (fewest, most) = self.decimals.unwrap_or((0, 0));
+        let limit = if most == 0 { TWO_63 } else { 1e15 };
         let text = if self.exponent {
             let rounded = format!("{:.*e}", self.digits - 1, x).parse().unwrap_or(x);
             Some(shortest(rounded)).filter(inside)
-        } else if x.abs() < 1e15 {
+        } else if (-limit..limit).contains(&x) {
             let unit = 10f64.powi(most as i32);
             let nearest = fixed(x, fewest, most);
             let steps = [nearest, fixed((x * unit).ceil() / unit, fewest, most), fixed((x * unit).floor() / unit, fewest, most)];
@@ -212,6 +216,7 @@ mod tests {
         let whole = format(&["100", "7"]);
         assert_eq!(whole.rounded(100.0, OPEN), "100");
         assert_eq!(whole.rounded(-0.2, OPEN), "0");
+        assert_eq!(whole.rounded(4.741845409030042e18, OPEN), "4741845409030042000");
         assert_eq!(whole.rounded(3e20, OPEN), "3e20");
         let long = format(&["0.30000000000000004"]);
         assert_eq!(long.rounded(0.1, OPEN), "0.10000000000000000");
