@@ -105,6 +105,7 @@ impl Plan {
             ("--latent-dim", flags.latent_dim.is_some()),
             ("--hidden", flags.hidden.is_some()),
             ("--members", flags.members.is_some()),
+            ("--importance-samples", flags.importance_samples.is_some()),
             ("--time-limit", flags.time_limit.is_some()),
         ];
         let strange = match method {
@@ -143,6 +144,7 @@ fn vae_config(flags: &args::Model) -> VaeConfig {
         latent_dim: flags.latent_dim,
         hidden: flags.hidden,
         members: flags.members,
+        importance_samples: flags.importance_samples,
         seed: flags.seed,
         threads: flags.threads,
         time_limit: flags.time_limit,

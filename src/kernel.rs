@@ -177,14 +177,18 @@ pub(crate) fn sum_of_squares(x: &[f32]) -> f64 {
     )
 }
 
-/// One step of Adam (Kingma & Ba 2015, algorithm 1) with decoupled weight decay (Loshchilov & Hutter 2019), and the
-/// running mean of the weights. `rates`: (1/(1−β₁ᵗ), 1/(1−β₂ᵗ), step size, decay, averaging).
+/// One step of Adam (Kingma & Ba 2015, algorithm 1) up the gradient, with decoupled weight decay (Loshchilov & Hutter
+/// 2019), and the running mean of the weights.
 pub(crate) struct AdamStep {
+    /// β₁ and β₂.
     pub beta: (f32, f32),
+    /// 1 / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ).
     pub correction: (f32, f32),
     pub step_size: f32,
     pub decay: f32,
+    /// What the gradient is multiplied by first.
     pub scale: f32,
+    /// Share of the new weights in the running mean.
     pub averaging: f32,
 }
 
@@ -195,7 +199,6 @@ impl AdamStep {
             #[inline(always)]
             || {
                 for ((((w, &g), m), v), mean) in w.iter_mut().zip(grad).zip(m).zip(v).zip(mean) {
-                    // Ascent: the gradient is that of the bound.
                     let g = g * self.scale;
                     *m += (1.0 - b1) * (g - *m);
                     *v += (1.0 - b2) * (g * g - *v);

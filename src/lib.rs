@@ -1,16 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs, missing_debug_implementations, unsafe_code)]
 
-pub mod data;
+// In reading order; each imports only from those above it.
 pub mod error;
-pub mod evaluate;
-mod frame;
-pub mod impute;
+mod rng;
 mod kernel;
+pub mod data;
 mod likelihood;
 mod model;
-mod rng;
 mod train;
+pub mod impute;
+pub mod evaluate;
+mod frame;
 
 pub use arrow;
 pub use polars;

@@ -177,6 +177,9 @@ pub struct Model {
     /// Networks whose answers are averaged (vae)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub members: Option<usize>,
+    /// Latent points a row in the training's bound: more make it tighter and the fit slower (vae) [default: 1]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub importance_samples: Option<usize>,
     /// Stop training after this time and use the best weights so far: 90, 90s, 5m, 1h (vae)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time_limit: Option<Duration>,

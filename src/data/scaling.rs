@@ -58,7 +58,7 @@ impl Scaling {
                     share.iter_mut().for_each(|s| *s /= total.max(1.0));
                     ColumnScaling::Levels { share }
                 } else {
-                    number_scaling(seen.collect())
+                    number_scaling(seen.collect(), bins_most(table.d()))
                 }
             })
             .collect();
@@ -170,12 +170,12 @@ impl ColumnScaling {
     }
 }
 
-/// Bins of a column with `n` observed cells: 16 where there are many cells, fewer where a bin would hold under ten.
-fn bins_for(n: usize) -> usize {
-    (n / 10).clamp(2, 16)
+/// Bins of a column, at most: 16, fewer in tables of more than 250 columns, so that features stay in the thousands.
+fn bins_most(d: usize) -> usize {
+    (4000 / d.max(1)).clamp(2, 16)
 }
 
-fn number_scaling(mut seen: Vec<f64>) -> ColumnScaling {
+fn number_scaling(mut seen: Vec<f64>, bins_most: usize) -> ColumnScaling {
     seen.sort_by(f64::total_cmp);
     let n = seen.len();
     // Two passes about the middle value: exact enough for a billion plus small noise. Halves, and squares relative to the
@@ -189,7 +189,8 @@ fn number_scaling(mut seen: Vec<f64>) -> ColumnScaling {
     let sd = 2.0 * (largest * share.sqrt());
     // The smallest numbers have no halves.
     let sd = if sd > 0.0 { sd } else { max - min };
-    let bins = bins_for(n);
+    // Fewer bins where one would hold under ten cells.
+    let bins = (n / 10).clamp(2, bins_most);
     let mut edges: Vec<f64> = (0..=bins).map(|i| seen[i * (n - 1) / bins]).collect();
     edges.dedup();
     if edges.len() < 2 {
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn numbers_are_standardised_and_placed() {
-        let c = number_scaling((0..101).map(f64::from).collect());
+        let c = number_scaling((0..101).map(f64::from).collect(), 16);
         assert!((c.to_model(50.0)).abs() < 1e-12);
         assert_eq!(c.place(-5.0), 0.0);
         assert_eq!(c.place(0.0), 0.0);
@@ -219,9 +220,9 @@ mod tests {
     fn ties_make_fewer_bins_and_spread_survives_a_large_offset() {
         let mut x = vec![0.0; 900];
         x.extend((1..=100).map(f64::from));
-        let ColumnScaling::Number { edges, .. } = number_scaling(x) else { panic!() };
+        let ColumnScaling::Number { edges, .. } = number_scaling(x, 16) else { panic!() };
         assert!(edges.windows(2).all(|e| e[0] < e[1]));
-        let big = number_scaling((0..100).map(|i| 1e9 + f64::from(i) * 1e-3).collect());
+        let big = number_scaling((0..100).map(|i| 1e9 + f64::from(i) * 1e-3).collect(), 16);
         let ColumnScaling::Number { sd, .. } = big else { panic!() };
         assert!((sd - 0.028866).abs() < 1e-4, "{sd}");
     }
@@ -238,7 +239,7 @@ mod tests {
         ];
         for cells in tables {
             let n = cells.len() as f64;
-            let c = number_scaling(cells.clone());
+            let c = number_scaling(cells.clone(), 16);
             let model: Vec<f64> = cells.iter().map(|&x| c.to_model(x)).collect();
             // A population standard deviation puts no cell beyond the root of their number.
             assert!(model.iter().all(|z| z.abs() <= n.sqrt() + 1e-9), "{cells:?}: {model:?}");
@@ -246,7 +247,7 @@ mod tests {
             assert!(cells.iter().all(|&x| (0.0..=2.0).contains(&c.place(x))), "{cells:?}");
             assert!([-1e3, -1.0, 0.5, 1e3].iter().all(|&z| c.to_data(z).is_finite()), "{cells:?}");
         }
-        let ColumnScaling::Number { sd, mean, .. } = number_scaling(vec![1e300, 3e300]) else { panic!() };
+        let ColumnScaling::Number { sd, mean, .. } = number_scaling(vec![1e300, 3e300], 16) else { panic!() };
         assert!((sd / 1e300 - 1.0).abs() < 1e-12 && (mean / 2e300 - 1.0).abs() < 1e-12, "{mean} {sd}");
     }
 
@@ -254,7 +255,7 @@ mod tests {
     fn hidden_cells_leave_no_trace() {
         let scaling = Scaling {
             columns: vec![
-                number_scaling((0..50).map(f64::from).collect()),
+                number_scaling((0..50).map(f64::from).collect(), 16),
                 ColumnScaling::Levels { share: vec![0.5, 0.25, 0.25] },
             ],
         };

@@ -48,6 +48,8 @@ pub struct VaeConfig {
     pub hidden: Option<usize>,
     /// Networks whose answers are averaged.
     pub members: Option<usize>,
+    /// Latent points K a row in the bound of the training: more make it tighter and cost K decoder passes.
+    pub importance_samples: Option<usize>,
     /// Seed of every random number.
     pub seed: u64,
     /// Threads; all cores when `None`. The answer does not depend on it.
@@ -72,6 +74,8 @@ impl VaeConfig {
         hidden: usize,
         /// Sets the number of networks.
         members: usize,
+        /// Sets the latent points a row in the bound of the training.
+        importance_samples: usize,
         /// Sets the number of threads.
         threads: usize,
         /// Sets the time limit of the training.
@@ -97,6 +101,7 @@ impl VaeConfig {
         plan.latent = in_range("latent_dim", self.latent_dim, 1024)?.unwrap_or(plan.latent);
         plan.width = in_range("hidden", self.hidden, 4096)?.unwrap_or(plan.width);
         plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
+        plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
         if self.time_limit.is_some_and(|t| t.is_zero()) {
             return Err(Error::config("time_limit", "0 s", "above zero"));
         }

@@ -39,8 +39,12 @@ pub(crate) struct Vae {
     decoder: Trunk,
     decoder_out: Dense,
     latent_linear: Dense,
-    visible_linear: Dense,
+    /// Absent where it would have more than [`LINEAR_MOST`] weights: wide tables.
+    visible_linear: Option<Dense>,
 }
+
+/// Weights of the linear path from the visible features, at most.
+const LINEAR_MOST: usize = 2_000_000;
 
 /// Diagonal normal distributions, one a row: (n, latent) each.
 #[derive(Clone, Debug)]
@@ -120,7 +124,7 @@ impl Vae {
             decoder: Trunk::new(&mut at, width, depth),
             decoder_out: Dense::new(&mut at, width, outputs, true),
             latent_linear: Dense::new(&mut at, latent, outputs, false),
-            visible_linear: Dense::new(&mut at, features, outputs, false),
+            visible_linear: (features * outputs <= LINEAR_MOST).then(|| Dense::new(&mut at, features, outputs, false)),
             weights: at.len,
             heads,
         }
@@ -195,7 +199,9 @@ impl Vae {
         let mut first = Array2::zeros((n, self.decoder.width));
         self.context_in.product(w, context.view(), F::zero(), first.view_mut());
         let mut linear = Array2::zeros((n, self.outputs));
-        self.visible_linear.product(w, visible, F::zero(), linear.view_mut());
+        if let Some(layer) = &self.visible_linear {
+            layer.product(w, visible, F::zero(), linear.view_mut());
+        }
         let prior = Gaussians::of(&raw);
         Context { tape, gate, context, first, linear, prior }
     }
@@ -229,7 +235,9 @@ impl Vae {
     ) -> (Array2<F>, Array2<F>) {
         let n = context.context.nrows();
         let z = pass.z.view();
-        self.visible_linear.backward_weights(visible, sum_draws(d_eta, n).view(), grad);
+        if let Some(layer) = &self.visible_linear {
+            layer.backward_weights(visible, sum_draws(d_eta, n).view(), grad);
+        }
         self.decoder_out.backward_weights(pass.tape.output(), d_eta.view(), grad);
         self.latent_linear.backward_weights(z, d_eta.view(), grad);
         let mut dh = Array2::zeros((z.nrows(), self.decoder.width));

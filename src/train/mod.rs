@@ -156,22 +156,22 @@ impl Trainer<'_> {
         let first = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
         let noise = Array2::<f64>::random_using((SCORE_DRAWS, self.vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
         let shards = plan.batch.div_ceil(SHARD);
+        let threads = rayon::current_num_threads();
+        // A member's share of the time, from its own start.
+        let share = (threads as f64 / plan.members as f64).min(1.0);
+        let time_limit = self.time_limit.map(|t| t.mul_f64(share).min(t.saturating_sub(self.start.elapsed())));
+        let start = Instant::now();
         let objective = Fit {
             trainer: self,
+            parallel: plan.members < threads,
             member,
             held: &held,
             noise,
             order: RefCell::new(Order { rows: (0..self.rows.target.nrows()).collect(), passes: 0 }),
             grads: RefCell::new(vec![vec![0.0; self.vae.weights]; shards]),
         };
-        let solver = Adam::new(
-            plan.step_size as f32,
-            plan.decay as f32,
-            plan.epochs as u64,
-            plan.patience as u64,
-            self.time_limit,
-            self.start,
-        );
+        let solver =
+            Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, start);
         let run = Executor::new(objective, solver)
             .configure(|s| s.param(first).max_iters(plan.epochs as u64))
             .add_observer(Reporter { epochs }, ObserverMode::Always)
@@ -183,8 +183,23 @@ impl Trainer<'_> {
         if !weights.iter().all(|w| w.is_finite()) {
             return Err(not_finite());
         }
-        let timed_out = done < plan.epochs && self.time_limit.is_some_and(|t| self.start.elapsed() >= t);
+        let timed_out = done < plan.epochs && time_limit.is_some_and(|t| start.elapsed() >= t);
         Ok(Member { weights, held, epochs: done, timed_out })
+    }
+
+    /// Σ of the losses of the held-out cells of some rows.
+    fn held_out_loss(&self, held: &HeldOut, rows: &[usize], w: &[f32], noise: &Array2<f32>) -> f64 {
+        let starts = outcome_starts(&self.vae.heads);
+        let (features, count) = visible_block(self.scaling, self.rows, rows, rows.len(), |i, j| !held.cells[(i, j)]);
+        let mean = expected(self.vae, w, features.view(), count.view(), noise.view());
+        let mut total = 0.0;
+        for (&i, mean) in rows.iter().zip(mean.rows()) {
+            let mean = mean.to_slice().expect("standard layout");
+            for j in (0..self.vae.heads.len()).filter(|&j| held.cells[(i, j)]) {
+                total += fill_loss(&mean[starts[j]..starts[j + 1]], self.rows.target[(i, j)]);
+            }
+        }
+        total
     }
 }
 
@@ -214,6 +229,8 @@ impl Observe<AdamState> for Reporter {
 /// The problem argmin solves: one member on one table.
 struct Fit<'a> {
     trainer: &'a Trainer<'a>,
+    /// Whether a step's shards are spread over threads: not where the members already keep all of them busy.
+    parallel: bool,
     member: usize,
     held: &'a HeldOut,
     noise: Array2<f32>,
@@ -263,7 +280,7 @@ impl Objective for Fit<'_> {
         let beta = (progress / 0.2).min(1.0) as f32;
         let (trainer, held, member) = (self.trainer, self.held, self.member as u64);
         let mut grads = self.grads.borrow_mut();
-        grads.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate().for_each(|(s, (grad, rows))| {
+        let shard = |s: usize, grad: &mut Vec<f32>, rows: &[usize]| {
             grad.fill(0.0);
             let mut rng = stream(seed, Purpose::Train, pair(member, pair(step as u64, s as u64)));
             let encoder = (step + s).is_multiple_of(ENCODER_TURN);
@@ -271,7 +288,12 @@ impl Objective for Fit<'_> {
             let noise =
                 Array2::<f64>::random_using((rows.len() * plan.k, vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
             bound_and_grad(vae, w, &batch, noise.view(), beta, Estimator::DoublyReparameterised, grad);
-        });
+        };
+        if self.parallel {
+            grads.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate().for_each(|(s, (grad, rows))| shard(s, grad, rows));
+        } else {
+            grads.iter_mut().zip(rows.chunks(SHARD)).enumerate().for_each(|(s, (grad, rows))| shard(s, grad, rows));
+        }
         let scale = 1.0 / plan.batch as f32;
         grad.fill(0.0);
         grads.iter().for_each(|g| add(grad, g));
@@ -284,7 +306,13 @@ impl Objective for Fit<'_> {
             // Nothing to choose by: each epoch counts as better than the last.
             return Ok(f32::INFINITY);
         }
-        let total: f64 = held_out_losses(self.trainer, self.held, w, &self.noise).iter().sum();
+        let (trainer, held, noise) = (self.trainer, self.held, &self.noise);
+        let block = |rows: &[usize]| trainer.held_out_loss(held, rows, w, noise);
+        let losses: Vec<f64> = match self.parallel {
+            true => held.rows.par_chunks(BLOCK).map(block).collect(),
+            false => held.rows.chunks(BLOCK).map(block).collect(),
+        };
+        let total: f64 = losses.iter().sum();
         let mean = total / self.held.len as f64;
         if mean.is_nan() {
             return Err(not_finite());
@@ -302,26 +330,6 @@ fn fill_loss(expected: &[f32], truth: f32) -> f64 {
         [mean] => (1.0 + f64::from(mean - truth).powi(2)).sqrt() - 1.0,
         levels => 1.0 - f64::from(levels[truth as usize]),
     }
-}
-
-/// Σ of the held-out cells' losses by block of rows.
-fn held_out_losses(trainer: &Trainer<'_>, held: &HeldOut, w: &[f32], noise: &Array2<f32>) -> Vec<f64> {
-    let starts = outcome_starts(&trainer.vae.heads);
-    held.rows
-        .par_chunks(BLOCK)
-        .map(|rows| {
-            let (features, count) = visible_block(trainer.scaling, trainer.rows, rows, rows.len(), |i, j| !held.cells[(i, j)]);
-            let mean = expected(trainer.vae, w, features.view(), count.view(), noise.view());
-            let mut total = 0.0;
-            for (&i, mean) in rows.iter().zip(mean.rows()) {
-                let mean = mean.to_slice().expect("standard layout");
-                for j in (0..starts.len() - 1).filter(|&j| held.cells[(i, j)]) {
-                    total += fill_loss(&mean[starts[j]..starts[j + 1]], trainer.rows.target[(i, j)]);
-                }
-            }
-            total
-        })
-        .collect()
 }
 
 /// Features and counts of the visible cells of some rows: (size, features) and (size,); rows beyond the given ones are

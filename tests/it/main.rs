@@ -5,3 +5,4 @@ mod csv;
 mod examples;
 mod imputers;
 mod layering;
+mod vae;

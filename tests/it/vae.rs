@@ -1,0 +1,97 @@
+//! What the variational autoencoder does beyond the battery of all imputers.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use lacuna::polars::prelude::*;
+use lacuna::{ErrorKind, Fit, Imputer, VaeConfig, Warning};
+
+/// y = 2 x + 1 and a level that x decides; every third y and every fourth level is missing.
+fn frame(n: usize) -> DataFrame {
+    let x: Vec<f64> = (0..n).map(|i| (i * 37 % 101) as f64 / 25.0 - 2.0).collect();
+    let y: Vec<Option<f64>> = x.iter().enumerate().map(|(i, x)| (i % 3 != 0).then_some(2.0 * x + 1.0)).collect();
+    let side: Vec<Option<&str>> =
+        x.iter().enumerate().map(|(i, x)| (i % 4 != 1).then_some(if *x > 0.0 { "right" } else { "left" })).collect();
+    df!("x" => x, "y" => y, "side" => side).unwrap()
+}
+
+#[test]
+fn it_learns_a_line_and_a_threshold() {
+    let df = frame(300);
+    let filled = VaeConfig::default().epochs(12).members(2).importance_samples(3).fit(&df).unwrap().fill(&df).unwrap();
+    let x = df.column("x").unwrap().f64().unwrap();
+    let (rows, y) = filled.cells("y").unwrap();
+    let square: f64 = rows.iter().zip(y).map(|(&r, y)| (y - 2.0 * x.get(r).unwrap() - 1.0).powi(2)).sum();
+    // The mean fill's root mean square error is about 2.3.
+    let rmse = (square / rows.len() as f64).sqrt();
+    assert!(rmse < 0.35, "{rmse}");
+    let (rows, side) = filled.cells("side").unwrap();
+    let right = rows.iter().zip(side).filter(|&(&r, code)| (*code == 1.0) == (x.get(r).unwrap() > 0.0)).count();
+    assert!(right as f64 > 0.93 * rows.len() as f64, "{right} of {}", rows.len());
+    let expected = filled.report.columns.iter().find(|c| c.column == "y").unwrap().expected_error.clone().unwrap();
+    assert!(expected.error < 0.3 && expected.mean_fill > 0.7, "{expected:?}");
+}
+
+#[test]
+fn a_callback_can_stop_the_fit() {
+    let df = frame(60);
+    let schema = lacuna::Schema::infer(&df).unwrap();
+    let mut calls = 0;
+    let result = VaeConfig::default().epochs(200).fit_with_progress(&df, &schema, &mut |p| {
+        calls += 1;
+        assert!(p.epoch >= 1 && p.epoch <= p.epochs && p.held_out_loss >= 0.0);
+        if calls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(result.unwrap_err().kind(), ErrorKind::Interrupted));
+}
+
+#[test]
+fn a_time_limit_ends_the_fit_and_is_said() {
+    let df = frame(300);
+    let imputer = VaeConfig::default().epochs(100_000).time_limit(Duration::from_millis(300)).fit(&df).unwrap();
+    let filled = imputer.fill(&df).unwrap();
+    assert_eq!(filled.frame.column("y").unwrap().null_count(), 0);
+    let said = filled.report.warnings.iter().any(|w| matches!(w, Warning::TimeLimit { planned: 100_000, .. }));
+    assert!(said, "{:?}", filled.report.warnings);
+}
+
+#[test]
+fn a_limit_that_is_not_reached_changes_nothing() {
+    let df = frame(100);
+    let config = VaeConfig::default().epochs(2).members(1);
+    let free = config.fit(&df).unwrap().fill(&df).unwrap();
+    let limited = config.time_limit(Duration::from_secs(3600)).fit(&df).unwrap().fill(&df).unwrap();
+    assert!(free.frame.equals(&limited.frame));
+}
+
+#[test]
+fn the_bound_of_a_row_is_its_own_and_lower_for_an_odd_row() {
+    let df = frame(120);
+    let imputer = VaeConfig::default().epochs(4).members(1).fit(&df).unwrap();
+    let all = imputer.bound(&df, 8).unwrap();
+    let alone = imputer.bound(&df.slice(70, 1), 8).unwrap();
+    assert_eq!(all[70], alone[0]);
+    let pair = df!("x" => [1.0, 1.0], "y" => [3.0, -30.0], "side" => ["right", "left"]).unwrap();
+    let bound = imputer.bound(&pair, 20).unwrap();
+    assert!(bound[1] < bound[0] - 3.0, "{bound:?}");
+    let nothing = df!("x" => [None::<f64>], "y" => [None::<f64>], "side" => [None::<&str>]).unwrap();
+    assert_eq!(imputer.bound(&nothing, 4).unwrap(), [0.0]);
+    assert!(imputer.bound(&df, 0).unwrap_err().is_usage());
+}
+
+#[test]
+fn settings_are_checked_once_at_the_fit() {
+    let df = frame(30);
+    for (config, field) in [
+        (VaeConfig::default().epochs(0), "epochs"),
+        (VaeConfig::default().latent_dim(0), "latent_dim"),
+        (VaeConfig::default().hidden(100_000), "hidden"),
+        (VaeConfig::default().members(0), "members"),
+        (VaeConfig::default().importance_samples(0), "importance_samples"),
+        (VaeConfig::default().threads(0), "threads"),
+        (VaeConfig::default().time_limit(Duration::ZERO), "time_limit"),
+    ] {
+        let e = config.fit(&df).unwrap_err();
+        assert!(e.is_usage() && e.to_string().starts_with(field), "{e}");
+    }
+}
