@@ -1,6 +1,9 @@
 //! Randomness one can promise: a stream is a function of (seed, purpose, index), never of threads or batches.
 
+use ndarray::Array2;
+use ndarray_rand::RandomExt;
 use ndarray_rand::rand::SeedableRng;
+use ndarray_rand::rand_distr::StandardNormal;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// The generator behind every random number of the crate: portable, documented, fast.
@@ -17,7 +20,7 @@ pub(crate) enum Purpose {
     Shuffle,
     /// Visible cells and latent noise of a training shard; index = step and shard.
     Train,
-    /// The one set of latent noise all fills share; index = ensemble member.
+    /// The one set of latent noise all rows share; index = 0 for fills, 1 for bounds.
     Fill,
     /// Multiple imputations; index = draw and row.
     Draw,
@@ -33,6 +36,11 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, index: u64) -> Stream {
         h = mix(h.wrapping_add(word.wrapping_mul(0xbf58_476d_1ce4_e5b9)));
     }
     Stream::seed_from_u64(h)
+}
+
+/// Standard normal numbers, row by row.
+pub(crate) fn normals(shape: (usize, usize), rng: &mut Stream) -> Array2<f32> {
+    Array2::<f64>::random_using(shape, StandardNormal, rng).mapv(|x| x as f32)
 }
 
 /// One index out of two.

@@ -19,10 +19,14 @@ use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
 use crate::data::schema::{Column, ColumnKind, Schema};
-use crate::data::table::{Cells, Table};
+use crate::data::table::Table;
 use crate::error::{Error, Result};
 use crate::impute::mean::{MeanImputer, Strategy, standard_deviation, weighted_mean};
-use crate::impute::{Filled, Fit, FittedInfo, Imputations, Imputer, cell_stream, check_m, check_threads, in_pool, table_to_fit};
+use crate::impute::{
+    Filled, Fit, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, check_threads, first_largest, gaps_by_row, in_pool,
+    scatter, table_to_fit,
+};
+use crate::kernel::vectorised;
 
 /// How much a neighbour counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -167,7 +171,7 @@ impl Imputer for KnnImputer {
             _ => {
                 let mut votes = vec![0.0; columns[k].levels.len()];
                 self.weighted(k, donors).for_each(|(code, weight)| votes[code as usize] += weight);
-                most_voted(&votes) as f64
+                first_largest(&votes) as f64
             }
         })?;
         let cells = scatter(&table, &gaps, values.into_iter());
@@ -191,33 +195,6 @@ impl Imputer for KnnImputer {
         let draws = (0..m).map(|i| scatter(&table, &gaps, values.iter().map(|v| v[i]))).collect();
         Ok(Imputations::new(df, table, draws, &self.info))
     }
-}
-
-/// A gap: row of the table to fill, and the model's column.
-type Gap = (usize, usize);
-
-/// The gaps of the modelled columns, row by row.
-fn gaps_by_row(table: &Table) -> Vec<Gap> {
-    let modelled = table.schema.modelled().iter().enumerate();
-    let mut gaps: Vec<Gap> = modelled.flat_map(|(k, &j)| table.gaps.rows[j].iter().map(move |&row| (row, k))).collect();
-    gaps.sort_unstable();
-    gaps
-}
-
-/// One value a gap to cells in the table's order.
-fn scatter(table: &Table, gaps: &[Gap], values: impl Iterator<Item = f64>) -> Cells {
-    let mut cells = table.constant_cells();
-    let mut next = vec![0; table.d()];
-    for (&(_, k), value) in gaps.iter().zip(values) {
-        cells[table.schema.modelled()[k]][next[k]] = value;
-        next[k] += 1;
-    }
-    cells
-}
-
-/// The first of the largest.
-fn most_voted(votes: &[f64]) -> usize {
-    (1..votes.len()).fold(0, |best, code| if votes[code] > votes[best] { code } else { best })
 }
 
 /// The value at share `u` of the weights.
@@ -265,7 +242,7 @@ impl KnnImputer {
         for start in (0..self.values.nrows()).step_by(BLOCK) {
             block.load(self, start);
             for query in &mut queries {
-                pulp::Arch::new().dispatch(Distances { block: &block, query, out: &mut distances });
+                measure(&block, query, &mut distances);
                 query.meet(&block, &distances);
             }
         }
@@ -395,42 +372,35 @@ impl Query {
 
 /// The squared distances, over d, of a query to every row of a block: compiled for the widest vectors of the machine.
 /// Every lane sums in the same order with the same roundings, so the answer does not depend on the width.
-struct Distances<'a> {
-    block: &'a Block,
-    query: &'a Query,
-    out: &'a mut Vec<Lanes>,
-}
-
-impl pulp::WithSimd for Distances<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Distances { block, query, out } = self;
-        let chunks = block.values.chunks_exact(block.d).zip(block.observed.chunks_exact(block.d));
-        out.clear();
-        out.extend(chunks.map(|(values, observed)| {
-            let mut sum = [0.0; LANES];
-            let mut common = [0.0; LANES];
-            for &(k, x) in &query.numbers {
-                let (values, observed) = (&values[k], &observed[k]);
-                for lane in 0..LANES {
-                    let difference = values[lane] - x;
-                    sum[lane] += observed[lane] * (difference * difference);
-                    common[lane] += observed[lane];
+fn measure(block: &Block, query: &Query, out: &mut Vec<Lanes>) {
+    vectorised(
+        #[inline(always)]
+        || {
+            let chunks = block.values.chunks_exact(block.d).zip(block.observed.chunks_exact(block.d));
+            out.clear();
+            out.extend(chunks.map(|(values, observed)| {
+                let mut sum = [0.0; LANES];
+                let mut common = [0.0; LANES];
+                for &(k, x) in &query.numbers {
+                    let (values, observed) = (&values[k], &observed[k]);
+                    for lane in 0..LANES {
+                        let difference = values[lane] - x;
+                        sum[lane] += observed[lane] * (difference * difference);
+                        common[lane] += observed[lane];
+                    }
                 }
-            }
-            for &(k, x) in &query.levels {
-                let (values, observed) = (&values[k], &observed[k]);
-                for lane in 0..LANES {
-                    let difference = if values[lane] == x { 0.0 } else { 2.0 };
-                    sum[lane] += observed[lane] * difference;
-                    common[lane] += observed[lane];
+                for &(k, x) in &query.levels {
+                    let (values, observed) = (&values[k], &observed[k]);
+                    for lane in 0..LANES {
+                        let difference = if values[lane] == x { 0.0 } else { 2.0 };
+                        sum[lane] += observed[lane] * difference;
+                        common[lane] += observed[lane];
+                    }
                 }
-            }
-            std::array::from_fn(|lane| sum[lane] / common[lane])
-        }));
-    }
+                std::array::from_fn(|lane| sum[lane] / common[lane])
+            }));
+        },
+    )
 }
 
 #[cfg(test)]

@@ -100,6 +100,7 @@ impl Filled {
     }
 
     pub(crate) fn new(df: &DataFrame, table: Table, mut cells: Cells, fitted: &FittedInfo) -> Result<Filled> {
+        let report = Report::new(&table, fitted);
         let schema = table.schema;
         for (column, cells) in schema.columns().iter().zip(&mut cells) {
             if column.kind.is_numeric() {
@@ -108,15 +109,6 @@ impl Filled {
             }
         }
         let frame = write_cells(df, &schema, &table.gaps, &cells)?;
-        let mut warnings = schema.warnings().to_vec();
-        warnings.extend(fitted.warnings.iter().cloned());
-        warnings.extend(table.warnings);
-        let report = Report {
-            method: fitted.method.clone(),
-            rows: df.height(),
-            columns: column_reports(&schema, &table.gaps, &fitted.errors),
-            warnings,
-        };
         Ok(Filled { frame, report, schema, gaps: table.gaps, cells })
     }
 }
@@ -162,6 +154,12 @@ pub struct Report {
 }
 
 impl Report {
+    fn new(table: &Table, fitted: &FittedInfo) -> Report {
+        let warnings = [table.schema.warnings(), &fitted.warnings, &table.warnings].concat();
+        let columns = column_reports(&table.schema, &table.gaps, &fitted.errors);
+        Report { method: fitted.method.clone(), rows: table.n(), columns, warnings }
+    }
+
     /// Cells left missing, over all columns.
     pub fn left(&self) -> usize {
         self.columns.iter().map(|c| c.left).sum()
@@ -272,15 +270,7 @@ impl Imputations {
                 cells.iter_mut().for_each(|x| *x = column.admit(*x));
             }
         }
-        let mut warnings = table.schema.warnings().to_vec();
-        warnings.extend(fitted.warnings.iter().cloned());
-        warnings.extend(table.warnings);
-        let report = Report {
-            method: fitted.method.clone(),
-            rows: df.height(),
-            columns: column_reports(&table.schema, &table.gaps, &fitted.errors),
-            warnings,
-        };
+        let report = Report::new(&table, fitted);
         Imputations { frame: df.clone(), schema: table.schema, gaps: table.gaps, draws, report }
     }
 
@@ -371,4 +361,31 @@ pub(crate) fn in_pool<R: Send>(threads: Option<usize>, f: impl FnOnce() -> R + S
 /// The random numbers of one drawn cell: they depend on the seed, the draw, the row and the model's column only.
 pub(crate) fn cell_stream(seed: u64, draw: usize, row: usize, column: usize) -> Stream {
     rng::stream(seed, Purpose::Draw, rng::pair(rng::pair(draw as u64, row as u64), column as u64))
+}
+
+/// A gap: row of the table to fill, and the model's column.
+pub(crate) type Gap = (usize, usize);
+
+/// The gaps of the modelled columns, row by row.
+pub(crate) fn gaps_by_row(table: &Table) -> Vec<Gap> {
+    let modelled = table.schema.modelled().iter().enumerate();
+    let mut gaps: Vec<Gap> = modelled.flat_map(|(k, &j)| table.gaps.rows[j].iter().map(move |&row| (row, k))).collect();
+    gaps.sort_unstable();
+    gaps
+}
+
+/// One value a gap to cells in the table's order.
+pub(crate) fn scatter(table: &Table, gaps: &[Gap], values: impl Iterator<Item = f64>) -> Cells {
+    let mut cells = table.constant_cells();
+    let mut next = vec![0; table.d()];
+    for (&(_, k), value) in gaps.iter().zip(values) {
+        cells[table.schema.modelled()[k]][next[k]] = value;
+        next[k] += 1;
+    }
+    cells
+}
+
+/// The place of the first of the largest values.
+pub(crate) fn first_largest<T: PartialOrd>(values: &[T]) -> usize {
+    (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }

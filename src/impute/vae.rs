@@ -8,20 +8,21 @@ use std::time::{Duration, Instant};
 
 use ::polars::prelude::DataFrame;
 use ndarray::{Array2, Axis};
-use ndarray_rand::RandomExt;
-use ndarray_rand::rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::data::schema::{Column, Schema};
-use crate::data::table::{Cells, Gaps, Table};
+use crate::data::table::Table;
 use crate::error::{Error, ErrorKind, Result, Warning};
-use crate::impute::{ExpectedError, Filled, Fit, FittedInfo, Imputations, Imputer, check_m, in_pool, table_to_fit};
+use crate::impute::{
+    ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, check_m, check_threads, first_largest, gaps_by_row,
+    in_pool, scatter, table_to_fit,
+};
 use crate::likelihood::{Likelihood, heads};
 use crate::model::Vae;
 use crate::model::bound::{Batch, Proposal, bound, log_weights};
 use crate::model::posterior::{BLOCK, decoded_draw, expected, outcome_starts};
-use crate::rng::{Purpose, pair, stream};
+use crate::rng::{Purpose, normals, pair, stream};
 use crate::train::{HeldOut, Member, Plan, Trainer, visible_block};
 
 /// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
@@ -102,6 +103,7 @@ impl VaeConfig {
         plan.width = in_range("hidden", self.hidden, 4096)?.unwrap_or(plan.width);
         plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
         plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
+        check_threads(self.threads)?;
         if self.time_limit.is_some_and(|t| t.is_zero()) {
             return Err(Error::config("time_limit", "0 s", "above zero"));
         }
@@ -209,16 +211,12 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
-/// A cell to fill: its place among the model's columns, among the schema's, and among that column's gaps.
-type Place = (usize, usize, usize);
-
 /// Latent points a fill averages over, in antithetic pairs.
 const FILL_DRAWS: usize = 16;
 
 /// The one set of latent noise all fills share: (draws, latent), each point beside its mirror image.
 fn antithetic(seed: u64, latent: usize) -> Array2<f32> {
-    let half = Array2::<f64>::random_using((FILL_DRAWS / 2, latent), StandardNormal, &mut stream(seed, Purpose::Fill, 0));
-    let half = half.mapv(|x| x as f32);
+    let half = normals((FILL_DRAWS / 2, latent), &mut stream(seed, Purpose::Fill, 0));
     ndarray::concatenate(Axis(0), &[half.view(), (-&half).view()]).expect("both halves have `latent` columns")
 }
 
@@ -271,8 +269,8 @@ impl VaeImputer {
         let rows: Rows<f32> = self.scaling.rows(&table);
         let all: Vec<usize> = (0..table.n()).collect();
         let latent = self.vae.latent;
-        let common = Array2::<f64>::random_using((k, latent), StandardNormal, &mut stream(self.seed, Purpose::Fill, 1));
-        let noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| common[(r % k, u)] as f32);
+        let common = normals((k, latent), &mut stream(self.seed, Purpose::Fill, 1));
+        let noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| common[(r % k, u)]);
         let block_bound = |block: &[usize]| {
             let (observed, _) = visible_block(&self.scaling, &rows, block, BLOCK, |_, _| true);
             let mut batch = Batch {
@@ -324,46 +322,19 @@ impl VaeImputer {
         mean.unwrap_or_else(|| Array2::zeros((BLOCK, 0)))
     }
 
-    /// The rows with a gap in a modelled column, and what is to fill in each.
-    fn work(&self, gaps: &Gaps) -> Vec<(usize, Vec<Place>)> {
-        let mut work: std::collections::BTreeMap<usize, Vec<Place>> = Default::default();
-        for (k, &j) in self.schema.modelled().iter().enumerate() {
-            for (gap, &row) in gaps.rows[j].iter().enumerate() {
-                work.entry(row).or_default().push((k, j, gap));
-            }
-        }
-        work.into_iter().collect()
-    }
-
-    /// Fills `cells` block by block: `answer` gives, for a block of rows of work, the values in the work's order.
-    fn fill_blocks(&self, table: &Table, cells: &mut Cells, answer: impl Fn(&[usize], &[Vec<Place>]) -> Vec<f64> + Sync) {
-        let work = self.work(&table.gaps);
-        let values: Vec<Vec<f64>> = work
-            .par_chunks(BLOCK)
-            .map(|block| {
-                let (rows, gaps): (Vec<usize>, Vec<_>) = block.iter().cloned().unzip();
-                answer(&rows, &gaps)
-            })
-            .collect();
-        let places = work.iter().flat_map(|(_, gaps)| gaps);
-        for (&(_, j, gap), x) in places.zip(values.into_iter().flatten()) {
-            cells[j][gap] = x;
-        }
+    /// One value a gap, in order: `answer` gives those of a block of rows.
+    fn answer_blocks(&self, gaps: &[Gap], answer: impl Fn(&[usize], &[&[Gap]]) -> Vec<f64> + Sync) -> Vec<f64> {
+        let rows: Vec<&[Gap]> = gaps.chunk_by(|a, b| a.0 == b.0).collect();
+        let block = |block: &[&[Gap]]| answer(&block.iter().map(|gaps| gaps[0].0).collect::<Vec<_>>(), block);
+        let values: Vec<Vec<f64>> = rows.par_chunks(BLOCK).map(block).collect();
+        values.concat()
     }
 
     /// One filled value: the mean in data units, or the most probable level (the first of equals).
     fn point(&self, k: usize, outcomes: &[f32]) -> f64 {
         match &self.scaling.columns[k] {
             number @ ColumnScaling::Number { .. } => number.to_data(f64::from(outcomes[0])),
-            ColumnScaling::Levels { .. } => {
-                let mut best = 0;
-                for (code, p) in outcomes.iter().enumerate() {
-                    if *p > outcomes[best] {
-                        best = code;
-                    }
-                }
-                best as f64
-            }
+            ColumnScaling::Levels { .. } => first_largest(outcomes) as f64,
         }
     }
 
@@ -392,7 +363,7 @@ impl VaeImputer {
                             out.push(match &self.scaling.columns[k] {
                                 ColumnScaling::Number { .. } => (k, (fill - truth).powi(2), truth * truth),
                                 ColumnScaling::Levels { share } => {
-                                    let mode = (0..share.len()).rev().max_by(|&a, &b| share[a].total_cmp(&share[b])).unwrap_or(0);
+                                    let mode = first_largest(share);
                                     (k, f64::from(fill != truth), f64::from(mode as f64 != truth))
                                 }
                             });
@@ -447,23 +418,22 @@ impl Imputer for VaeImputer {
 
     fn fill(&self, df: &DataFrame) -> Result<Filled> {
         let table = Table::from_frame(df, &self.schema)?;
-        let mut cells = table.constant_cells();
-        if !self.members.is_empty() {
-            let rows: Rows<f32> = self.scaling.rows(&table);
-            let starts = outcome_starts(&self.vae.heads);
-            in_pool(self.threads, || {
-                self.fill_blocks(&table, &mut cells, |block, gaps| {
-                    let mean = self.expectations(self.members.iter().map(Vec::as_slice), &rows, block, |_, _| true);
-                    let mut values = Vec::new();
-                    for (r, gaps) in gaps.iter().enumerate() {
-                        let row = mean.row(r);
-                        let row = row.to_slice().expect("standard layout");
-                        values.extend(gaps.iter().map(|&(k, _, _)| self.point(k, &row[starts[k]..starts[k + 1]])));
-                    }
-                    values
-                })
-            })?;
-        }
+        let rows: Rows<f32> = self.scaling.rows(&table);
+        let starts = outcome_starts(&self.vae.heads);
+        let gaps = gaps_by_row(&table);
+        let values = in_pool(self.threads, || {
+            self.answer_blocks(&gaps, |block, gaps| {
+                let mean = self.expectations(self.members.iter().map(Vec::as_slice), &rows, block, |_, _| true);
+                let mut values = Vec::new();
+                for (r, gaps) in gaps.iter().enumerate() {
+                    let row = mean.row(r);
+                    let row = row.to_slice().expect("standard layout");
+                    values.extend(gaps.iter().map(|&(_, k)| self.point(k, &row[starts[k]..starts[k + 1]])));
+                }
+                values
+            })
+        })?;
+        let cells = scatter(&table, &gaps, values.into_iter());
         Filled::new(df, table, cells, &self.info)
     }
 
@@ -472,24 +442,24 @@ impl Imputer for VaeImputer {
         let table = Table::from_frame(df, &self.schema)?;
         let rows: Rows<f32> = self.scaling.rows(&table);
         let latent = self.vae.latent;
+        let gaps = gaps_by_row(&table);
         let one_draw = |i: usize| {
-            let mut cells = table.constant_cells();
-            let Some(w) = self.members.get(i % self.members.len().max(1)) else { return cells };
-            self.fill_blocks(&table, &mut cells, |block, gaps| {
+            let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
+            let values = self.answer_blocks(&gaps, |block, gaps| {
                 let (features, count) = visible_block(&self.scaling, &rows, block, BLOCK, |_, _| true);
                 // A row's stream gives its latent point first, then its cells in the model's column order.
                 let mut streams: Vec<_> =
                     block.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, row as u64))).collect();
                 let mut noise = Array2::zeros((BLOCK, latent));
                 for (rng, mut e) in streams.iter_mut().zip(noise.rows_mut()) {
-                    e.assign(&ndarray::Array1::<f64>::random_using(latent, StandardNormal, rng).mapv(|x| x as f32));
+                    e.assign(&normals((1, latent), rng).row(0));
                 }
                 let eta = decoded_draw(&self.vae, w, features.view(), count.view(), noise.view());
                 let mut values = Vec::new();
                 for ((r, gaps), rng) in gaps.iter().enumerate().zip(&mut streams) {
                     let eta = eta.row(r);
                     let eta = eta.to_slice().expect("standard layout");
-                    for &(k, _, _) in gaps {
+                    for &(_, k) in *gaps {
                         let head = &self.vae.heads[k];
                         let scaling = &self.scaling.columns[k];
                         let mut draw = || scaling.to_data(f64::from(head.law.sample(&eta[head.eta.clone()], rng)));
@@ -501,7 +471,7 @@ impl Imputer for VaeImputer {
                 }
                 values
             });
-            cells
+            scatter(&table, &gaps, values.into_iter())
         };
         let draws = in_pool(self.threads, || (0..m).into_par_iter().map(one_draw).collect())?;
         Ok(Imputations::new(df, table, draws, &self.info))

@@ -1,5 +1,5 @@
-//! z given the observed cells, and what follows for the missing ones: from the conditional prior p(z | x_o), the path
-//! of fills and draws; or by self-normalised importance weights with nothing visible.
+//! z given the observed cells, from the conditional prior p(z | x_o), and what follows for the missing ones: the path of
+//! fills and draws.
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 

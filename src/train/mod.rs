@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, State};
 use ndarray::{Array1, Array2};
-use ndarray_rand::RandomExt;
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::SliceRandom;
-use ndarray_rand::rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 use crate::data::scaling::{Rows, Scaling};
@@ -22,7 +20,7 @@ use crate::kernel::add;
 use crate::model::bound::{Batch, Estimator, Proposal, bound_and_grad};
 use crate::model::posterior::{BLOCK, expected, outcome_starts};
 use crate::model::{Vae, marginal_bias};
-use crate::rng::{Purpose, Stream, pair, stream};
+use crate::rng::{Purpose, Stream, normals, pair, stream};
 use adam::{Adam, AdamState, Objective};
 
 /// Sizes and lengths of a fit, from the table's shape.
@@ -154,7 +152,7 @@ impl Trainer<'_> {
         let held = HeldOut::choose(self.rows, plan, self.seed, member);
         let mut rng = stream(self.seed, Purpose::Init, member as u64);
         let first = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
-        let noise = Array2::<f64>::random_using((SCORE_DRAWS, self.vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
+        let noise = normals((SCORE_DRAWS, self.vae.latent), &mut rng);
         let shards = plan.batch.div_ceil(SHARD);
         let threads = rayon::current_num_threads();
         // A member's share of the time, from its own start.
@@ -285,8 +283,7 @@ impl Objective for Fit<'_> {
             let mut rng = stream(seed, Purpose::Train, pair(member, pair(step as u64, s as u64)));
             let encoder = (step + s).is_multiple_of(ENCODER_TURN);
             let batch = batch_of(trainer, held, rows, encoder, &mut rng);
-            let noise =
-                Array2::<f64>::random_using((rows.len() * plan.k, vae.latent), StandardNormal, &mut rng).mapv(|x| x as f32);
+            let noise = normals((rows.len() * plan.k, vae.latent), &mut rng);
             bound_and_grad(vae, w, &batch, noise.view(), beta, Estimator::DoublyReparameterised, grad);
         };
         if self.parallel {
