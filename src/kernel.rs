@@ -117,33 +117,36 @@ pub(crate) fn bounded<F: Real>(rho: F, limit: f64) -> (F, F) {
     (rho * r, r * r * r)
 }
 
-/// `s ← s + bias` and `out ← out + silu(s)`, row by row; with `fresh`, `out` starts from zero.
-pub(crate) fn bias_silu<F: Real>(s: &mut [F], bias: &[F], out: &mut [F], fresh: bool) {
+/// A layer's activation and its slope: with `x = s + bias`, `out ← before + silu(x)` and `s ← silu′(x)`; without
+/// `before`, `out ← silu(x)`.
+pub(crate) fn bias_silu<F: Real>(s: &mut [F], bias: &[F], before: Option<&[F]>, out: &mut [F]) {
+    #[inline(always)]
+    fn one<F: Real>(s: &mut F, b: F) -> F {
+        let x = *s + b;
+        let g = sigmoid(x);
+        *s = g * (F::one() + x * (F::one() - g));
+        x * g
+    }
+    let width = bias.len();
     vectorised(
         #[inline(always)]
         || {
-            for (s, out) in s.chunks_exact_mut(bias.len()).zip(out.chunks_exact_mut(bias.len())) {
-                for ((s, &b), o) in s.iter_mut().zip(bias).zip(out) {
-                    let x = *s + b;
-                    *s = x;
-                    let y = x * sigmoid(x);
-                    *o = if fresh { y } else { *o + y };
-                }
+            let rows = s.chunks_exact_mut(width).zip(out.chunks_exact_mut(width));
+            match before {
+                None => rows.for_each(|(s, out)| s.iter_mut().zip(bias).zip(out).for_each(|((s, &b), o)| *o = one(s, b))),
+                Some(before) => rows.zip(before.chunks_exact(width)).for_each(|((s, out), h)| {
+                    s.iter_mut().zip(bias).zip(out).zip(h).for_each(|(((s, &b), o), &h)| *o = h + one(s, b));
+                }),
             }
         },
     )
 }
 
-/// `ds ← dh · silu′(s)`.
-pub(crate) fn silu_backward<F: Real>(s: &[F], dh: &[F], ds: &mut [F]) {
+/// `a ← a ⊙ b`.
+pub(crate) fn multiply<F: Real>(a: &mut [F], b: &[F]) {
     vectorised(
         #[inline(always)]
-        || {
-            for ((&s, &dh), ds) in s.iter().zip(dh).zip(ds) {
-                let g = sigmoid(s);
-                *ds = dh * g * (F::one() + s * (F::one() - g));
-            }
-        },
+        || a.iter_mut().zip(b).for_each(|(a, &b)| *a *= b),
     )
 }
 
@@ -151,9 +154,65 @@ pub(crate) fn silu_backward<F: Real>(s: &[F], dh: &[F], ds: &mut [F]) {
 pub(crate) fn add<F: Real>(into: &mut [F], from: &[F]) {
     vectorised(
         #[inline(always)]
+        || into.iter_mut().zip(from).for_each(|(a, &b)| *a += b),
+    )
+}
+
+/// `sums ← beta · sums + Σ_rows x`, x row by row with `sums.len()` columns.
+pub(crate) fn column_sums<F: Real>(x: &[F], beta: F, sums: &mut [F]) {
+    const LANES: usize = 32;
+    let width = sums.len();
+    vectorised(
+        #[inline(always)]
         || {
-            for (a, &b) in into.iter_mut().zip(from) {
-                *a += b;
+            for (c, sums) in sums.chunks_mut(LANES).enumerate() {
+                let mut total = [F::zero(); LANES];
+                let start = c * LANES;
+                if sums.len() == LANES {
+                    for row in x.chunks_exact(width) {
+                        total.iter_mut().zip(&row[start..start + LANES]).for_each(|(t, &x)| *t += x);
+                    }
+                } else {
+                    for row in x.chunks_exact(width) {
+                        total.iter_mut().zip(&row[start..]).for_each(|(t, &x)| *t += x);
+                    }
+                }
+                // What stood there may be anything, also NaN, when beta is zero.
+                let kept = |s: F| if beta == F::zero() { F::zero() } else { beta * s };
+                sums.iter_mut().zip(&total).for_each(|(s, &t)| *s = kept(*s) + t);
+            }
+        },
+    )
+}
+
+/// A place of no row: see [`gather`].
+pub(crate) const NOWHERE: u32 = u32::MAX;
+
+/// Adds to each row of `y`, (n, width), the rows of `table`, (·, width), that its row of `places`, (n, columns), names.
+pub(crate) fn gather<F: Real>(table: &[F], places: &[u32], columns: usize, y: &mut [F], width: usize) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (places, y) in places.chunks_exact(columns).zip(y.chunks_exact_mut(width)) {
+                for &p in places.iter().filter(|&&p| p != NOWHERE) {
+                    let from = &table[p as usize * width..][..width];
+                    y.iter_mut().zip(from).for_each(|(y, &t)| *y += t);
+                }
+            }
+        },
+    )
+}
+
+/// The reverse of [`gather`]: adds each row of `dy` to the rows of `table` that its row of `places` names.
+pub(crate) fn scatter<F: Real>(table: &mut [F], places: &[u32], columns: usize, dy: &[F], width: usize) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (places, dy) in places.chunks_exact(columns).zip(dy.chunks_exact(width)) {
+                for &p in places.iter().filter(|&&p| p != NOWHERE) {
+                    let into = &mut table[p as usize * width..][..width];
+                    into.iter_mut().zip(dy).for_each(|(t, &d)| *t += d);
+                }
             }
         },
     )

@@ -1,9 +1,8 @@
 //! Randomness one can promise: a stream is a function of (seed, purpose, index), never of threads or batches.
 
 use ndarray::Array2;
-use ndarray_rand::RandomExt;
 use ndarray_rand::rand::SeedableRng;
-use ndarray_rand::rand_distr::StandardNormal;
+use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// The generator behind every random number of the crate: portable, documented, fast.
@@ -40,7 +39,17 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, index: u64) -> Stream {
 
 /// Standard normal numbers, row by row.
 pub(crate) fn normals(shape: (usize, usize), rng: &mut Stream) -> Array2<f32> {
-    Array2::<f64>::random_using(shape, StandardNormal, rng).mapv(|x| x as f32)
+    let mut out = Array2::zeros(shape);
+    fill_normals(&mut out, rng);
+    out
+}
+
+/// Standard normal numbers into a buffer, row by row.
+pub(crate) fn fill_normals(out: &mut Array2<f32>, rng: &mut Stream) {
+    out.iter_mut().for_each(|x| {
+        let e: f64 = StandardNormal.sample(rng);
+        *x = e as f32;
+    });
 }
 
 /// One index out of two.

@@ -4,7 +4,7 @@
 use ndarray::Array2;
 
 use crate::data::table::Table;
-use crate::kernel::Real;
+use crate::kernel::{NOWHERE, Real};
 
 /// How each modelled column becomes numbers of order one; in the model's column order.
 #[derive(Clone, Debug)]
@@ -66,8 +66,16 @@ impl Scaling {
     }
 
     /// Features a row has for the networks.
-    pub fn features(&self) -> usize {
-        self.columns.iter().map(ColumnScaling::features).sum()
+    pub fn shape(&self) -> FeatureShape {
+        let mut shape = FeatureShape { dense: 0, columns: 0, classes: 0 };
+        for c in &self.columns {
+            shape.dense += c.dense();
+            if let ColumnScaling::Levels { share } = c {
+                shape.columns += 1;
+                shape.classes += share.len();
+            }
+        }
+        shape
     }
 
     /// The table in model units.
@@ -87,38 +95,81 @@ impl Scaling {
         rows
     }
 
-    /// Writes the features of one row to `out`, (features,): zero for a cell that is not visible, else per number the
-    /// standardised value, its piecewise-linear encoding over the bins (Gorishniy et al. 2022, eq. 1) and a flag; per
-    /// level one-hot and a flag.
-    pub fn write_features<F: Real>(&self, target: &[F], place: &[F], visible: &[bool], out: &mut [F]) {
-        out.fill(F::zero());
-        let mut at = 0;
+    /// Writes the features of a row to row `r` of `out`: nothing for a cell that is not visible, else per number the standardised value, its
+    /// piecewise-linear encoding over the bins (Gorishniy et al. 2022, eq. 1) and a flag; per level its place among all
+    /// columns' levels and a flag.
+    pub fn write_features<F: Real>(&self, rows: &Rows<F>, row: usize, visible: &[bool], out: &mut Features<F>, r: usize) {
+        let (target, place) = (rows.target.row(row), rows.place.row(row));
+        let mut dense = out.dense.row_mut(r);
+        let dense = dense.as_slice_mut().expect("buffers are in standard layout");
+        let mut places = out.places.row_mut(r);
+        let mut places = places.iter_mut();
+        let (mut at, mut first) = (0, 0);
         for (j, c) in self.columns.iter().enumerate() {
-            let width = c.features();
+            let cell = &mut dense[at..at + c.dense()];
+            at += c.dense();
             // `if`, never a product with the flag: 0 · NaN is NaN.
-            if visible[j] {
-                let cell = &mut out[at..at + width];
-                cell[width - 1] = F::one();
-                match c {
-                    ColumnScaling::Number { .. } => {
-                        cell[0] = target[j].max(F::of(-CLIP)).min(F::of(CLIP));
-                        for (i, o) in cell[1..width - 1].iter_mut().enumerate() {
-                            *o = (place[j] - F::of(i as f64)).max(F::zero()).min(F::one());
-                        }
+            match c {
+                ColumnScaling::Number { .. } if visible[j] => {
+                    let (last, rest) = cell.split_last_mut().expect("a number has a flag");
+                    *last = F::one();
+                    rest[0] = target[j].max(F::of(-CLIP)).min(F::of(CLIP));
+                    let mut inside = place[j];
+                    for o in &mut rest[1..] {
+                        *o = inside.max(F::zero()).min(F::one());
+                        inside -= F::one();
                     }
-                    ColumnScaling::Levels { .. } => cell[target[j].f64() as usize] = F::one(),
+                }
+                ColumnScaling::Number { .. } => cell.fill(F::zero()),
+                ColumnScaling::Levels { share } => {
+                    cell[0] = if visible[j] { F::one() } else { F::zero() };
+                    let here = if visible[j] { (first + target[j].f64() as usize) as u32 } else { NOWHERE };
+                    *places.next().expect("one place a column of levels") = here;
+                    first += share.len();
                 }
             }
-            at += width;
         }
     }
 }
 
+/// What a row's features are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FeatureShape {
+    /// Numbers.
+    pub dense: usize,
+    /// Columns of levels, and levels of all of them.
+    pub columns: usize,
+    pub classes: usize,
+}
+
+/// Features of rows: one-hot levels are kept as the place of the one.
+#[derive(Clone, Debug)]
+pub(crate) struct Features<F> {
+    /// (n, dense).
+    pub dense: Array2<F>,
+    /// (n, columns): a level's place among all columns' levels, or [`NOWHERE`].
+    pub places: Array2<u32>,
+}
+
+impl<F: Real> Features<F> {
+    /// `n` rows with nothing visible.
+    pub fn new(shape: FeatureShape, n: usize) -> Features<F> {
+        Features { dense: Array2::zeros((n, shape.dense)), places: Array2::from_elem((n, shape.columns), NOWHERE) }
+    }
+
+    /// Makes a row one with nothing visible.
+    pub fn clear(&mut self, r: usize) {
+        self.dense.row_mut(r).fill(F::zero());
+        self.places.row_mut(r).fill(NOWHERE);
+    }
+}
+
 impl ColumnScaling {
-    fn features(&self) -> usize {
+    /// Dense features: a number's value, bins and flag; a flag of levels.
+    fn dense(&self) -> usize {
         match self {
             ColumnScaling::Number { edges, .. } => edges.len() + 1,
-            ColumnScaling::Levels { share } => share.len() + 1,
+            ColumnScaling::Levels { .. } => 1,
         }
     }
 
@@ -259,9 +310,15 @@ mod tests {
                 ColumnScaling::Levels { share: vec![0.5, 0.25, 0.25] },
             ],
         };
-        let mut out = vec![9.0; scaling.features()];
-        scaling.write_features(&[f64::NAN, 2.0], &[f64::NAN, 0.0], &[false, true], &mut out);
-        assert_eq!(out[..out.len() - 4], vec![0.0; out.len() - 4]);
-        assert_eq!(out[out.len() - 4..], [0.0, 0.0, 1.0, 1.0]);
+        let mut out = Features::new(scaling.shape(), 2);
+        out.dense.fill(9.0);
+        let rows = Rows { target: ndarray::arr2(&[[f64::NAN, 2.0]]), place: ndarray::arr2(&[[f64::NAN, 0.0]]) };
+        scaling.write_features(&rows, 0, &[false, true], &mut out, 1);
+        let dense = out.dense.ncols();
+        assert!(out.dense.row(1).iter().take(dense - 1).all(|&x| x == 0.0));
+        assert_eq!((out.dense[(1, dense - 1)], out.places[(1, 0)]), (1.0, 2));
+        scaling.write_features(&rows, 0, &[false, false], &mut out, 1);
+        assert_eq!((out.dense[(1, dense - 1)], out.places[(1, 0)]), (0.0, NOWHERE));
+        assert_eq!(out.dense[(0, 0)], 9.0);
     }
 }

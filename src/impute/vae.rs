@@ -20,10 +20,10 @@ use crate::impute::{
 };
 use crate::likelihood::{Likelihood, heads};
 use crate::model::Vae;
-use crate::model::bound::{Batch, Proposal, bound, log_weights};
-use crate::model::posterior::{BLOCK, decoded_draw, expected, outcome_starts};
+use crate::model::bound::{Batch, Workspace, bound};
+use crate::model::posterior::{AT_ONCE, BLOCK, Block, outcome_starts};
 use crate::rng::{Purpose, normals, pair, stream};
-use crate::train::{HeldOut, Member, Plan, Trainer, visible_block};
+use crate::train::{HeldOut, Member, Plan, Trainer, show_block};
 
 /// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
 ///
@@ -125,24 +125,12 @@ impl VaeConfig {
         let schema = Arc::new(schema.clone());
         let table = table_to_fit(df, &schema)?;
         let plan = self.plan(&table)?;
-        let scaling = Scaling::fit(&table);
-        let rows: Rows<f32> = scaling.rows(&table);
+        let mut imputer = self.unfitted(&table, &plan);
+        let rows: Rows<f32> = imputer.scaling.rows(&table);
         drop(table);
-        let vae = Vae::new(scaling.features(), heads(schema.modelled_columns()), plan.latent, plan.width, plan.depth);
-        let mut imputer = VaeImputer {
-            noise: Array2::zeros((0, plan.latent)),
-            info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
-            vae,
-            scaling,
-            members: Vec::new(),
-            seed: self.seed,
-            threads: self.threads,
-            schema,
-        };
         if imputer.schema.modelled().is_empty() || rows.target.nrows() == 0 {
             return Ok(imputer);
         }
-        imputer.noise = antithetic(self.seed, plan.latent);
         let members = self.train(&imputer, &rows, &plan, start, on_progress)?;
         imputer.info.errors = in_pool(self.threads, || imputer.expected_errors(&rows, &members))?;
         if members.iter().any(|m| m.held.len == 0) {
@@ -153,6 +141,41 @@ impl VaeConfig {
         }
         imputer.members = members.into_iter().map(|m| m.weights).collect();
         Ok(imputer)
+    }
+
+    /// The imputer without its networks.
+    fn unfitted(&self, table: &Table, plan: &Plan) -> VaeImputer {
+        let scaling = Scaling::fit(table);
+        let schema = table.schema.clone();
+        VaeImputer {
+            vae: Vae::new(scaling.shape(), heads(schema.modelled_columns()), plan.latent, plan.width, plan.depth),
+            noise: antithetic(self.seed, plan.latent),
+            info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
+            scaling,
+            members: Vec::new(),
+            seed: self.seed,
+            threads: self.threads,
+            schema,
+        }
+    }
+
+    /// Trains without stopping early and says how fast: seconds, and floating-point operations as if every product were
+    /// dense. For the benches.
+    ///
+    /// # Errors
+    /// As [`Fit::fit`].
+    #[doc(hidden)]
+    pub fn training_rate(&self, df: &DataFrame, batch: usize, steps: usize) -> Result<(f64, f64)> {
+        let schema = Arc::new(Schema::infer(df)?);
+        let table = table_to_fit(df, &schema)?;
+        let plan = self.plan(&table)?;
+        let plan = Plan { batch, steps_per_epoch: steps, epochs: 1, held_share: 0.0, ..plan };
+        let imputer = self.unfitted(&table, &plan);
+        let rows: Rows<f32> = imputer.scaling.rows(&table);
+        let start = Instant::now();
+        self.train(&imputer, &rows, &plan, start, &mut |_| ControlFlow::Continue(()))?;
+        let seconds = start.elapsed().as_secs_f64();
+        Ok((seconds, plan.members as f64 * plan.operations(&imputer.vae)))
     }
 
     /// Trains the members on a pool of their own while this thread hands on the news.
@@ -270,25 +293,28 @@ impl VaeImputer {
         let all: Vec<usize> = (0..table.n()).collect();
         let latent = self.vae.latent;
         let common = normals((k, latent), &mut stream(self.seed, Purpose::Fill, 1));
-        let noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| common[(r % k, u)]);
-        let block_bound = |block: &[usize]| {
-            let (observed, _) = visible_block(&self.scaling, &rows, block, BLOCK, |_, _| true);
-            let mut batch = Batch {
-                visible: Array2::zeros(observed.raw_dim()),
-                count: ndarray::Array1::zeros(BLOCK),
-                proposal: Proposal::Encoder(observed),
-                target: Array2::zeros((BLOCK, self.vae.heads.len())),
-                scored: Array2::from_elem((BLOCK, self.vae.heads.len()), false),
-            };
+        let d = self.vae.heads.len();
+        let buffers = || {
+            let mut batch = Batch::new(&self.vae, BLOCK, k);
+            batch.noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| common[(r % k, u)]);
+            (batch, Workspace::new(&self.vae, BLOCK, k))
+        };
+        let block_bound = |(batch, work): &mut (Batch<f32>, Workspace<f32>), block: &[usize]| {
+            batch.scored.fill(false);
+            let mut observed = vec![false; d];
             let mut out = vec![0.0; block.len()];
             for (r, &i) in block.iter().enumerate() {
-                for (c, &x) in rows.target.row(i).iter().enumerate().filter(|(_, x)| !x.is_nan()) {
-                    (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
-                    out[r] -= self.scaling.columns[c].ln_unit();
+                for (c, &x) in rows.target.row(i).iter().enumerate() {
+                    observed[c] = !x.is_nan();
+                    if observed[c] {
+                        (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
+                        out[r] -= self.scaling.columns[c].ln_unit();
+                    }
                 }
+                self.scaling.write_features(&rows, i, &observed, &mut batch.observed, r);
             }
             for w in &self.members {
-                let bounds = bound(&log_weights(&self.vae, w, &batch, noise.view()));
+                let bounds = bound(work.log_weights(&self.vae, w, batch));
                 out.iter_mut().zip(bounds).for_each(|(o, b)| *o += f64::from(b) / self.members.len() as f64);
             }
             for (out, scored) in out.iter_mut().zip(batch.scored.rows()) {
@@ -298,35 +324,40 @@ impl VaeImputer {
             }
             out
         };
-        in_pool(self.threads, || all.par_chunks(BLOCK).flat_map_iter(block_bound).collect())
+        in_pool(self.threads, || {
+            let blocks = all.par_chunks(BLOCK).map_init(buffers, block_bound);
+            blocks.collect::<Vec<Vec<f64>>>().concat()
+        })
     }
 
-    /// Expected values of every outcome of some rows, in model units, averaged over the given members: (BLOCK, outcomes).
-    fn expectations<'a>(
+    /// Expected values of every outcome of some rows, in model units, averaged over the given members: left in the block.
+    fn expect<'a>(
         &self,
         members: impl ExactSizeIterator<Item = &'a [f32]>,
         rows: &Rows<f32>,
-        block: &[usize],
+        of: &[usize],
         show: impl Fn(usize, usize) -> bool,
-    ) -> Array2<f32> {
-        let (features, count) = visible_block(&self.scaling, rows, block, BLOCK, show);
+        block: &mut Block<f32>,
+    ) {
+        show_block(&self.scaling, rows, of, show, block);
+        block.expected.fill(0.0);
         let share = 1.0 / members.len() as f32;
-        let mut mean: Option<Array2<f32>> = None;
-        for w in members {
-            let one = expected(&self.vae, w, features.view(), count.view(), self.noise.view());
-            match &mut mean {
-                Some(mean) => mean.scaled_add(share, &one),
-                None => mean = Some(one * share),
-            }
-        }
-        mean.unwrap_or_else(|| Array2::zeros((BLOCK, 0)))
+        members.for_each(|w| block.add_expected(&self.vae, w, self.noise.view(), share));
     }
 
     /// One value a gap, in order: `answer` gives those of a block of rows.
-    fn answer_blocks(&self, gaps: &[Gap], answer: impl Fn(&[usize], &[&[Gap]]) -> Vec<f64> + Sync) -> Vec<f64> {
+    fn answer_blocks(
+        &self,
+        gaps: &[Gap],
+        at_once: usize,
+        answer: impl Fn(&mut Block<f32>, &[usize], &[&[Gap]]) -> Vec<f64> + Sync,
+    ) -> Vec<f64> {
         let rows: Vec<&[Gap]> = gaps.chunk_by(|a, b| a.0 == b.0).collect();
-        let block = |block: &[&[Gap]]| answer(&block.iter().map(|gaps| gaps[0].0).collect::<Vec<_>>(), block);
-        let values: Vec<Vec<f64>> = rows.par_chunks(BLOCK).map(block).collect();
+        let of = |block: &mut Block<f32>, rows: &[&[Gap]]| {
+            let places: Vec<usize> = rows.iter().map(|gaps| gaps[0].0).collect();
+            answer(block, &places, rows)
+        };
+        let values: Vec<Vec<f64>> = rows.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, at_once), of).collect();
         values.concat()
     }
 
@@ -348,15 +379,16 @@ impl VaeImputer {
         let starts = outcome_starts(&self.vae.heads);
         // Per column: squared errors (or wrong levels) of the fills and of the mean fill.
         let mut errors: Vec<Vec<(f64, f64)>> = vec![Vec::new(); d];
+        let buffers = || Block::new(&self.vae, AT_ONCE);
         for Member { weights, held: HeldOut { cells, rows: held_rows, .. }, .. } in members {
             let blocks: Vec<Vec<(usize, f64, f64)>> = held_rows
                 .par_chunks(BLOCK)
-                .map(|block| {
-                    let mean = self.expectations(std::iter::once(weights.as_slice()), rows, block, |i, j| !cells[(i, j)]);
+                .map_init(buffers, |block, of| {
+                    self.expect(std::iter::once(weights.as_slice()), rows, of, |i, j| !cells[(i, j)], block);
                     let mut out = Vec::new();
-                    for (r, &i) in block.iter().enumerate() {
+                    for (r, &i) in of.iter().enumerate() {
                         for k in (0..d).filter(|&k| cells[(i, k)]) {
-                            let outcomes = mean.row(r);
+                            let outcomes = block.expected.row(r);
                             let outcomes = &outcomes.to_slice().expect("standard layout")[starts[k]..starts[k + 1]];
                             let truth = f64::from(rows.target[(i, k)]);
                             let fill = self.scaling.columns[k].to_model(self.point(k, outcomes));
@@ -422,11 +454,11 @@ impl Imputer for VaeImputer {
         let starts = outcome_starts(&self.vae.heads);
         let gaps = gaps_by_row(&table);
         let values = in_pool(self.threads, || {
-            self.answer_blocks(&gaps, |block, gaps| {
-                let mean = self.expectations(self.members.iter().map(Vec::as_slice), &rows, block, |_, _| true);
+            self.answer_blocks(&gaps, AT_ONCE, |block, of, gaps| {
+                self.expect(self.members.iter().map(Vec::as_slice), &rows, of, |_, _| true, block);
                 let mut values = Vec::new();
                 for (r, gaps) in gaps.iter().enumerate() {
-                    let row = mean.row(r);
+                    let row = block.expected.row(r);
                     let row = row.to_slice().expect("standard layout");
                     values.extend(gaps.iter().map(|&(_, k)| self.point(k, &row[starts[k]..starts[k + 1]])));
                 }
@@ -445,16 +477,15 @@ impl Imputer for VaeImputer {
         let gaps = gaps_by_row(&table);
         let one_draw = |i: usize| {
             let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
-            let values = self.answer_blocks(&gaps, |block, gaps| {
-                let (features, count) = visible_block(&self.scaling, &rows, block, BLOCK, |_, _| true);
+            let values = self.answer_blocks(&gaps, 1, |block, of, gaps| {
+                show_block(&self.scaling, &rows, of, |_, _| true, block);
                 // A row's stream gives its latent point first, then its cells in the model's column order.
-                let mut streams: Vec<_> =
-                    block.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, row as u64))).collect();
+                let mut streams: Vec<_> = of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, row as u64))).collect();
                 let mut noise = Array2::zeros((BLOCK, latent));
                 for (rng, mut e) in streams.iter_mut().zip(noise.rows_mut()) {
                     e.assign(&normals((1, latent), rng).row(0));
                 }
-                let eta = decoded_draw(&self.vae, w, features.view(), count.view(), noise.view());
+                let eta = block.draw(&self.vae, w, noise.view());
                 let mut values = Vec::new();
                 for ((r, gaps), rng) in gaps.iter().enumerate().zip(&mut streams) {
                     let eta = eta.row(r);

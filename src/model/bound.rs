@@ -9,34 +9,55 @@
 //! only (Mattei & Frellsen 2019), conditional on what is visible (Ivanov et al. 2019); the second trains the path that
 //! fills take (Sohn et al. 2015, section 4.2). β warms the divergence up.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
+use ndarray::{Array1, Array2, Axis};
 
-use crate::kernel::Real;
+use crate::data::scaling::Features;
+use crate::kernel::{Real, vectorised};
 use crate::likelihood::{Head, Likelihood, log_sum_exp};
-use crate::model::net::Tape;
-use crate::model::{Context, Decoded, Gaussians, Vae};
+use crate::model::net::{flat, flat_mut};
+use crate::model::{Context, Decoded, Encoded, Gaussians, Vae};
 
 /// Rows of a minibatch shard.
 #[derive(Debug)]
 pub(crate) struct Batch<F> {
-    /// Features of the visible cells, (n, features), and how many are visible, (n,).
-    pub visible: Array2<F>,
+    /// Features of the visible cells, and how many are visible, (n,).
+    pub visible: Features<F>,
     pub count: Array1<usize>,
     /// Where z comes from.
-    pub proposal: Proposal<F>,
+    pub proposal: Proposal,
+    /// Features of all observed cells, for the encoder.
+    pub observed: Features<F>,
     /// (n, d) in model units.
     pub target: Array2<F>,
     /// (n, d): the hidden cells, which are scored.
     pub scored: Array2<bool>,
+    /// Standard normal, (n K, latent), the draws of a row next to each other.
+    pub noise: Array2<F>,
 }
 
 /// Where the latent points come from.
-#[derive(Debug)]
-pub(crate) enum Proposal<F> {
-    /// q(z | x_o), from the features of all observed cells, (n, features).
-    Encoder(Array2<F>),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proposal {
+    /// q(z | x_o).
+    Encoder,
     /// p(z | x_v): the path of fills.
     Prior,
+}
+
+impl<F: Real> Batch<F> {
+    /// `n` rows with nothing visible and nothing scored, `k` draws each.
+    pub fn new(vae: &Vae, n: usize, k: usize) -> Batch<F> {
+        let d = vae.heads.len();
+        Batch {
+            visible: Features::new(vae.features, n),
+            count: Array1::zeros(n),
+            proposal: Proposal::Encoder,
+            observed: Features::new(vae.features, n),
+            target: Array2::zeros((n, d)),
+            scored: Array2::from_elem((n, d), false),
+            noise: Array2::zeros((n * k, vae.latent)),
+        }
+    }
 }
 
 /// The gradient's estimator for the encoder.
@@ -49,62 +70,191 @@ pub(crate) enum Estimator {
     DoublyReparameterised,
 }
 
-/// A forward pass up to the weights.
-struct Pass<F> {
-    context: Context<F>,
-    encoder: Option<(Tape<F>, Gaussians<F>)>,
-    decoded: Decoded<F>,
-    /// ∂ Σ_j log p(x_j | z) / ∂ η, (n K, outputs).
-    d_eta: Array2<F>,
-    /// (n, K).
-    log_w: Array2<F>,
+/// A gradient of all weights that the first pass after [`Gradient::clear`] overwrites and the others add to.
+#[derive(Clone, Debug)]
+pub(crate) struct Gradient<F> {
+    values: Vec<F>,
+    /// How many of the weights are the encoder's, which not every pass uses.
+    encoder: usize,
+    written: bool,
+    encoder_written: bool,
 }
 
-fn forward<F: Real>(vae: &Vae, w: &[F], batch: &Batch<F>, noise: ArrayView2<F>, beta: F) -> Pass<F> {
-    let n = batch.target.nrows();
-    let k = noise.nrows() / n.max(1);
-    let context = vae.condition(w, batch.visible.view(), batch.count.view());
-    let encoder = match &batch.proposal {
-        Proposal::Encoder(observed) => Some(vae.encode(w, observed.view())),
-        Proposal::Prior => None,
-    };
-    let proposal = encoder.as_ref().map_or(&context.prior, |(_, q)| q);
-    let z = proposal.sample(noise, k);
-    let decoded = vae.decode(w, &context, z, k);
-    let mut d_eta = Array2::zeros(decoded.eta.raw_dim());
-    let mut log_w = Array2::zeros((n, k));
-    for i in 0..n {
-        let target = batch.target.row(i);
-        let scored = batch.scored.row(i);
-        for l in 0..k {
-            let r = i * k + l;
-            let eta = decoded.eta.row(r);
-            let mut d_eta = d_eta.row_mut(r);
-            let (eta, d_eta) = (eta.to_slice().expect("standard layout"), d_eta.as_slice_mut().expect("standard layout"));
-            let mut total = log_prob(
-                &vae.heads,
-                eta,
-                target.to_slice().expect("standard layout"),
-                scored.to_slice().expect("standard layout"),
-                d_eta,
-            );
-            if let Some((_, q)) = &encoder {
-                total += beta
-                    * log_prior_over_proposal(
-                        &context.prior,
-                        q,
-                        i,
-                        decoded.z.row(r).to_slice().expect("standard layout"),
-                        noise.row(r).to_slice().expect("standard layout"),
-                    );
-            }
-            log_w[(i, l)] = total;
+impl<F: Real> Gradient<F> {
+    pub fn new(vae: &Vae) -> Gradient<F> {
+        let values = vec![F::zero(); vae.weights];
+        Gradient { values, encoder: vae.encoder_weights, written: false, encoder_written: false }
+    }
+
+    /// Forgets what was added up.
+    pub fn clear(&mut self) {
+        (self.written, self.encoder_written) = (false, false);
+    }
+
+    /// The sum of the passes since [`Gradient::clear`].
+    pub fn values(&mut self) -> &[F] {
+        if !self.encoder_written {
+            self.values[..self.encoder].fill(F::zero());
+            self.encoder_written = true;
+        }
+        if !self.written {
+            self.values[self.encoder..].fill(F::zero());
+            self.written = true;
+        }
+        &self.values
+    }
+
+    /// Adds another's sum.
+    pub fn add(&mut self, other: &mut Gradient<F>) {
+        let other = other.values();
+        self.values();
+        crate::kernel::add(&mut self.values, other);
+    }
+}
+
+/// The buffers of a pass over a [`Batch`] of `n` rows with `k` draws each: made once, used for every step.
+#[derive(Debug)]
+pub(crate) struct Workspace<F> {
+    context: Context<F>,
+    encoded: Encoded<F>,
+    decoded: Decoded<F>,
+    /// (n, K): log w, and w̃ in the backward pass.
+    log_w: Array2<F>,
+    /// (n, width) and (n K, width).
+    dh: (Array2<F>, Array2<F>),
+    d_eta: Array2<F>,
+}
+
+impl<F: Real> Workspace<F> {
+    pub fn new(vae: &Vae, n: usize, k: usize) -> Workspace<F> {
+        let decoded: Decoded<F> = vae.decoded(n * k);
+        let width = |n| Array2::zeros((n, vae.prior.width));
+        Workspace {
+            context: vae.context(n),
+            encoded: vae.encoded(n),
+            log_w: Array2::zeros((n, k)),
+            dh: (width(n), width(n * k)),
+            d_eta: Array2::zeros(decoded.eta.raw_dim()),
+            decoded,
         }
     }
-    Pass { context, encoder, decoded, d_eta, log_w }
+
+    /// log w of the batch, (n, K).
+    pub fn log_weights(&mut self, vae: &Vae, w: &[F], batch: &Batch<F>) -> &Array2<F> {
+        self.forward(vae, w, batch, F::one());
+        &self.log_w
+    }
+
+    /// log w, and ∂ Σ_j log p(x_j | z) / ∂η in `d_eta`.
+    fn forward(&mut self, vae: &Vae, w: &[F], batch: &Batch<F>, beta: F) {
+        let Workspace { context, encoded, decoded, log_w, d_eta, .. } = self;
+        vae.condition(w, &batch.visible, &batch.count, context);
+        let proposal = match batch.proposal {
+            Proposal::Encoder => {
+                vae.encode(w, &batch.observed, encoded);
+                &encoded.posterior
+            }
+            Proposal::Prior => &context.prior,
+        };
+        proposal.sample(batch.noise.view(), &mut decoded.z);
+        vae.decode(w, context, decoded);
+        let k = log_w.ncols();
+        let (d, outputs, latent) = (vae.heads.len(), vae.outputs, vae.latent);
+        let (target, scored) = (flat(&batch.target), flat(&batch.scored));
+        let (eta, d_eta) = (flat(&decoded.eta), flat_mut(d_eta));
+        let (z, noise) = (flat(&decoded.z), flat(&batch.noise));
+        let log_w = flat_mut(log_w);
+        vectorised(
+            #[inline(always)]
+            || {
+                d_eta.fill(F::zero());
+                for (r, log_w) in log_w.iter_mut().enumerate() {
+                    let i = r / k;
+                    let cells = i * d..(i + 1) * d;
+                    let at = r * outputs..(r + 1) * outputs;
+                    *log_w = log_prob(&vae.heads, &eta[at.clone()], &target[cells.clone()], &scored[cells], &mut d_eta[at]);
+                    if batch.proposal == Proposal::Encoder {
+                        let at = r * latent..(r + 1) * latent;
+                        let (z, noise) = (&z[at.clone()], &noise[at]);
+                        *log_w += beta * log_prior_over_proposal(&context.prior, &encoded.posterior, i, z, noise);
+                    }
+                }
+            },
+        );
+    }
+
+    /// The sum of the rows' bounds; its gradient is added to `grad`.
+    pub fn bound_and_grad(
+        &mut self,
+        vae: &Vae,
+        w: &[F],
+        batch: &Batch<F>,
+        beta: F,
+        estimator: Estimator,
+        grad: &mut Gradient<F>,
+    ) -> F {
+        self.forward(vae, w, batch, beta);
+        let Workspace { context, encoded, decoded, log_w, dh, d_eta } = self;
+        let k = log_w.ncols();
+        let ln_k = F::of(k as f64).ln();
+        let mut bound = F::zero();
+        for mut row in log_w.rows_mut() {
+            let row = row.as_slice_mut().expect("buffers are in standard layout");
+            let total = log_sum_exp(row);
+            bound += total - ln_k;
+            row.iter_mut().for_each(|l| *l = (*l - total).fast_exp());
+        }
+        let share = flat(log_w);
+        std::mem::swap(&mut decoded.eta, d_eta);
+        if k > 1 {
+            for (mut d_eta, &share) in decoded.eta.rows_mut().into_iter().zip(share) {
+                d_eta.mapv_inplace(|d| d * share);
+            }
+        }
+        let add_to = if grad.written { F::one() } else { F::zero() };
+        vae.decode_backward(w, &batch.visible, context, decoded, &mut dh.1, add_to, &mut grad.values);
+        let latent = vae.latent;
+        context.prior.raw.fill(F::zero());
+        encoded.posterior.raw.fill(F::zero());
+        let prior = &mut context.prior;
+        let q = &mut encoded.posterior;
+        for (r, &share) in share.iter().enumerate() {
+            let i = r / k;
+            for u in 0..latent {
+                let (e, g) = (batch.noise[(r, u)], decoded.dz[(r, u)]);
+                if batch.proposal == Proposal::Prior {
+                    prior.raw[(i, u)] += g;
+                    prior.raw[(i, latent + u)] += g * prior.sd[(i, u)] * e;
+                    continue;
+                }
+                let precision = F::one() / prior.sd[(i, u)];
+                let t = (decoded.z[(r, u)] - prior.mean[(i, u)]) * precision;
+                prior.raw[(i, u)] += share * beta * t * precision;
+                prior.raw[(i, latent + u)] += share * beta * (t * t - F::one());
+                let sd = q.sd[(i, u)];
+                // ∂ log w / ∂ z along the path, weighted by w̃ (or w̃² for the doubly reparameterised estimator).
+                let (through, direct) = match estimator {
+                    #[cfg(test)]
+                    Estimator::Pathwise => (g - share * beta * t * precision, share * beta),
+                    Estimator::DoublyReparameterised => (share * (g + share * beta * (e / sd - t * precision)), F::zero()),
+                };
+                q.raw[(i, u)] += through;
+                q.raw[(i, latent + u)] += through * sd * e + direct;
+            }
+        }
+        if batch.proposal == Proposal::Encoder {
+            let add_to = if grad.encoder_written { F::one() } else { F::zero() };
+            vae.encode_backward(w, &batch.observed, encoded, &mut dh.0, add_to, &mut grad.values);
+            grad.encoder_written = true;
+        }
+        vae.condition_backward(w, &batch.visible, context, add_to, &mut grad.values);
+        grad.written = true;
+        bound
+    }
 }
 
 /// Σ over the scored cells of ln p(x_j | η_j), nats; ∂/∂η is written for those cells' heads.
+#[inline(always)]
 pub(crate) fn log_prob<F: Real>(heads: &[Head], eta: &[F], target: &[F], scored: &[bool], d_eta: &mut [F]) -> F {
     let mut total = F::zero();
     for (j, head) in heads.iter().enumerate() {
@@ -116,19 +266,15 @@ pub(crate) fn log_prob<F: Real>(heads: &[Head], eta: &[F], target: &[F], scored:
 }
 
 /// log p(z | x_v) − log q(z | x_o) of row `i`; the normal constants cancel.
+#[inline(always)]
 fn log_prior_over_proposal<F: Real>(prior: &Gaussians<F>, q: &Gaussians<F>, i: usize, z: &[F], noise: &[F]) -> F {
     let half = F::of(0.5);
     let mut total = F::zero();
     for (u, (&z, &e)) in z.iter().zip(noise).enumerate() {
-        let t = (z - prior.mean[(i, u)]) * (-prior.ln_sd[(i, u)]).fast_exp();
+        let t = (z - prior.mean[(i, u)]) / prior.sd[(i, u)];
         total += half * (e * e - t * t) + q.ln_sd[(i, u)] - prior.ln_sd[(i, u)];
     }
     total
-}
-
-/// log w, (n, K): `noise` is (n K, latent) standard normal, the draws of a row next to each other.
-pub(crate) fn log_weights<F: Real>(vae: &Vae, w: &[F], batch: &Batch<F>, noise: ArrayView2<F>) -> Array2<F> {
-    forward(vae, w, batch, noise, F::one()).log_w
 }
 
 /// The bound of each row, (n,), nats in model units.
@@ -137,72 +283,12 @@ pub(crate) fn bound<F: Real>(log_w: &Array2<F>) -> Array1<F> {
     log_w.map_axis(Axis(1), |row| log_sum_exp(row.to_slice().expect("standard layout")) - ln_k)
 }
 
-/// The sum of the rows' bounds; its gradient is added to `grad`.
-pub(crate) fn bound_and_grad<F: Real>(
-    vae: &Vae,
-    w: &[F],
-    batch: &Batch<F>,
-    noise: ArrayView2<F>,
-    beta: F,
-    estimator: Estimator,
-    grad: &mut [F],
-) -> F {
-    let Pass { context, encoder, decoded, mut d_eta, log_w } = forward(vae, w, batch, noise, beta);
-    let (n, k) = log_w.dim();
-    let bounds = bound(&log_w);
-    let mut share = log_w;
-    for mut row in share.rows_mut() {
-        let total = log_sum_exp(row.as_slice().expect("standard layout"));
-        row.mapv_inplace(|l| (l - total).fast_exp());
-    }
-    for (r, mut d_eta) in d_eta.rows_mut().into_iter().enumerate() {
-        let share = share[(r / k, r % k)];
-        d_eta.mapv_inplace(|d| d * share);
-    }
-    let (dz, d_context) = vae.decode_backward(w, batch.visible.view(), &context, &decoded, &d_eta, grad);
-    let latent = vae.latent;
-    let prior = &context.prior;
-    let mut d_prior = (Array2::<F>::zeros((n, latent)), Array2::<F>::zeros((n, latent)));
-    let mut d_encoder = (Array2::<F>::zeros((n, latent)), Array2::<F>::zeros((n, latent)));
-    for r in 0..n * k {
-        let i = r / k;
-        let share = share[(i, r % k)];
-        for u in 0..latent {
-            let (at, e, g) = ((i, u), noise[(r, u)], dz[(r, u)]);
-            let Some((_, q)) = &encoder else {
-                d_prior.0[at] += g;
-                d_prior.1[at] += g * prior.ln_sd[at].fast_exp() * e;
-                continue;
-            };
-            let precision = (-prior.ln_sd[at]).fast_exp();
-            let t = (decoded.z[(r, u)] - prior.mean[at]) * precision;
-            d_prior.0[at] += share * beta * t * precision;
-            d_prior.1[at] += share * beta * (t * t - F::one());
-            let sd = q.ln_sd[at].fast_exp();
-            // ∂ log w / ∂ z along the path, weighted by w̃ (or w̃² for the doubly reparameterised estimator).
-            let (through, direct) = match estimator {
-                #[cfg(test)]
-                Estimator::Pathwise => (g - share * beta * t * precision, share * beta),
-                Estimator::DoublyReparameterised => (share * (g + share * beta * (e / sd - t * precision)), F::zero()),
-            };
-            d_encoder.0[at] += through;
-            d_encoder.1[at] += through * sd * e + direct;
-        }
-    }
-    let joined = |d: (Array2<F>, Array2<F>), slope: &Array2<F>| {
-        concatenate(Axis(1), &[d.0.view(), (d.1 * slope).view()]).expect("both halves have n rows")
-    };
-    if let (Some((tape, q)), Proposal::Encoder(observed)) = (&encoder, &batch.proposal) {
-        vae.encode_backward(w, observed.view(), tape, joined(d_encoder, &q.slope).view(), grad);
-    }
-    vae.condition_backward(w, batch.visible.view(), &context, joined(d_prior, &prior.slope), d_context, grad);
-    bounds.sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::scaling::FeatureShape;
     use crate::data::schema::{ColumnKind, Schema, SchemaOptions};
+    use crate::kernel::NOWHERE;
     use crate::likelihood::heads;
     use crate::rng::{Purpose, stream};
     use ::polars::prelude::{DataFrame, IntoColumn, NamedFrom, Series};
@@ -223,18 +309,21 @@ mod tests {
         let mut options = SchemaOptions::default().kind("d", ColumnKind::Continuous);
         options.columns[0].family = Some(crate::data::schema::Family::StudentT);
         let schema = Schema::infer_with(&df, &options).unwrap();
-        let vae = Vae::new(6, heads(schema.modelled_columns()), 2, 5, 1);
+        let shape = FeatureShape { dense: 4, columns: 1, classes: 3 };
+        let vae = Vae::new(shape, heads(schema.modelled_columns()), 2, 5, 1);
         let mut rng = stream(3, Purpose::Init, 0);
         let mut normal = |shape: (usize, usize)| Array2::<f64>::random_using(shape, StandardNormal, &mut rng);
         let w = (normal((1, vae.weights)) * 0.4).into_raw_vec_and_offset().0;
-        let mut visible = normal((3, 6));
+        let mut visible = normal((3, 4));
         visible.row_mut(2).fill(0.0);
         let batch = Batch {
-            visible,
+            visible: Features { dense: visible, places: ndarray::arr2(&[[2], [NOWHERE], [NOWHERE]]) },
             count: Array1::from(vec![2, 1, 0]),
-            proposal: Proposal::Encoder(normal((3, 6))),
+            proposal: Proposal::Encoder,
+            observed: Features { dense: normal((3, 4)), places: ndarray::arr2(&[[2], [0], [NOWHERE]]) },
             target: ndarray::arr2(&[[0.3, 1.0, 2.0, -0.4], [1.1, 0.0, 0.0, 0.2], [-0.5, 0.0, 1.0, 2.0]]),
             scored: ndarray::arr2(&[[true, false, true, false], [false, true, true, true], [true, true, true, true]]),
+            noise: Array2::zeros((0, 2)),
         };
         (vae, w, batch)
     }
@@ -243,7 +332,7 @@ mod tests {
         Array2::random_using((3 * k, 2), StandardNormal, &mut stream(seed, Purpose::Train, 0))
     }
 
-    fn check(w: &mut [f64], grad: &[f64], range: std::ops::Range<usize>, value: impl Fn(&[f64]) -> f64) {
+    fn check(w: &mut [f64], grad: &[f64], range: std::ops::Range<usize>, mut value: impl FnMut(&[f64]) -> f64) {
         let h = 1e-5;
         for i in range {
             let at = w[i];
@@ -259,47 +348,84 @@ mod tests {
 
     #[test]
     fn the_whole_bound_meets_central_differences() {
-        for prior_path in [false, true] {
+        for (proposal, k) in [(Proposal::Encoder, 3), (Proposal::Prior, 3), (Proposal::Encoder, 1), (Proposal::Prior, 1)] {
             let (vae, mut w, mut batch) = small();
-            if prior_path {
-                batch.proposal = Proposal::Prior;
-            }
-            let e = noise(3, 1);
-            let mut grad = vec![0.0; vae.weights];
-            let beta = if prior_path { 1.0 } else { 0.7 };
-            bound_and_grad(&vae, &w, &batch, e.view(), beta, Estimator::Pathwise, &mut grad);
-            check(&mut w, &grad, 0..vae.weights, |w| bound(&forward(&vae, w, &batch, e.view(), beta).log_w).sum());
+            (batch.proposal, batch.noise) = (proposal, noise(k, 1));
+            let mut work = Workspace::new(&vae, 3, k);
+            let mut grad = Gradient::new(&vae);
+            let beta = if proposal == Proposal::Prior { 1.0 } else { 0.7 };
+            let total = work.bound_and_grad(&vae, &w, &batch, beta, Estimator::Pathwise, &mut grad);
+            let grad = grad.values().to_vec();
+            let mut value = |w: &[f64]| {
+                work.forward(&vae, w, &batch, beta);
+                bound(&work.log_w).sum()
+            };
+            assert!((total - value(&w)).abs() < 1e-12);
+            check(&mut w, &grad, 0..vae.weights, value);
         }
+    }
+
+    #[test]
+    fn passes_overwrite_the_gradient_first_and_add_to_it_then() {
+        let (vae, w, mut batch) = small();
+        batch.noise = noise(1, 1);
+        let mut work = Workspace::new(&vae, 3, 1);
+        let mut one = |proposal, grad: &mut Gradient<f64>| {
+            batch.proposal = proposal;
+            work.bound_and_grad(&vae, &w, &batch, 1.0, Estimator::DoublyReparameterised, grad);
+        };
+        let (mut encoder, mut prior, mut both) = (Gradient::new(&vae), Gradient::new(&vae), Gradient::new(&vae));
+        both.values.fill(f64::NAN);
+        for turn in 0..2 {
+            encoder.clear();
+            one(Proposal::Encoder, &mut encoder);
+            prior.clear();
+            one(Proposal::Prior, &mut prior);
+            both.clear();
+            let order = [Proposal::Encoder, Proposal::Prior];
+            one(order[turn], &mut both);
+            one(order[1 - turn], &mut both);
+            encoder.add(&mut prior);
+            let close = |a: &f64, b: &f64| (a - b).abs() <= 1e-12 * (1.0 + a.abs());
+            assert!(both.values().iter().zip(encoder.values()).all(|(a, b)| close(a, b)));
+        }
+        assert!(prior.values()[..vae.encoder_weights].iter().all(|&g| g == 0.0));
     }
 
     #[test]
     fn the_doubly_reparameterised_gradient_is_that_of_its_surrogate() {
         // Tucker et al. (2019), eq. 8: Σ_k w̃_k² ∂ log w_k/∂z_k ∂z_k/∂φ, the density of q itself held fixed. Moving φ
         // moves z; the same z is reached under the fixed q by other noise.
-        let (vae, mut w, batch) = small();
+        let (vae, mut w, mut batch) = small();
         let e = noise(3, 2);
-        let mut grad = vec![0.0; vae.weights];
-        bound_and_grad(&vae, &w, &batch, e.view(), 1.0, Estimator::DoublyReparameterised, &mut grad);
+        batch.noise = e.clone();
+        let mut work = Workspace::new(&vae, 3, 3);
+        let mut grad = Gradient::new(&vae);
+        work.bound_and_grad(&vae, &w, &batch, 1.0, Estimator::DoublyReparameterised, &mut grad);
+        let grad = grad.values().to_vec();
         let fixed = w.clone();
-        let Proposal::Encoder(observed) = &batch.proposal else { unreachable!() };
-        let (_, q) = vae.encode(&fixed, observed.view());
-        let mut share = log_weights(&vae, &fixed, &batch, e.view());
+        let (mut q, mut moved) = (vae.encoded(3), vae.encoded(3));
+        vae.encode(&fixed, &batch.observed, &mut q);
+        let q = q.posterior;
+        let mut share = work.log_weights(&vae, &fixed, &batch).clone();
         for mut row in share.rows_mut() {
             let total = log_sum_exp(row.as_slice().unwrap());
             row.mapv_inplace(|l| (2.0 * (l - total)).exp());
         }
-        check(&mut w, &grad, vae.encoder_weights(), |w| {
-            let (_, moved) = vae.encode(w, observed.view());
-            let z = moved.sample(e.view(), 3);
-            let equal = Array2::from_shape_fn(z.raw_dim(), |(r, u)| (z[(r, u)] - q.mean[(r / 3, u)]) / q.ln_sd[(r / 3, u)].exp());
-            (&share * &log_weights(&vae, &fixed, &batch, equal.view())).sum()
+        let mut z = Array2::zeros((9, 2));
+        check(&mut w, &grad, 0..vae.encoder_weights, |w| {
+            vae.encode(w, &batch.observed, &mut moved);
+            moved.posterior.sample(e.view(), &mut z);
+            batch.noise = Array2::from_shape_fn(z.raw_dim(), |(r, u)| (z[(r, u)] - q.mean[(r / 3, u)]) / q.sd[(r / 3, u)]);
+            (&share * work.log_weights(&vae, &fixed, &batch)).sum()
         });
     }
 
     #[test]
     fn with_nothing_visible_the_prior_is_standard_normal_whatever_the_weights() {
         let (vae, w, batch) = small();
-        let context = vae.condition(&w, batch.visible.view(), batch.count.view());
+        let mut context = vae.context(3);
+        vae.condition(&w, &batch.visible, &batch.count, &mut context);
         assert!(context.prior.mean.row(2).iter().chain(context.prior.ln_sd.row(2)).all(|&x| x == 0.0));
         assert!(context.prior.mean.row(0).iter().all(|&x| x != 0.0));
     }
@@ -310,9 +436,12 @@ mod tests {
         let (vae, w, mut batch) = small();
         batch.scored.fill(false);
         let k = 40_000;
-        let log_w = log_weights(&vae, &w, &batch, noise(k, 4).view());
-        let Proposal::Encoder(observed) = &batch.proposal else { unreachable!() };
-        let (_, q) = vae.encode(&w, observed.view());
+        batch.noise = noise(k, 4);
+        let mut work = Workspace::new(&vae, 3, k);
+        let log_w = work.log_weights(&vae, &w, &batch);
+        let mut q = vae.encoded(3);
+        vae.encode(&w, &batch.observed, &mut q);
+        let q = q.posterior;
         let terms = q.mean.mapv(|m| -m * m) + q.ln_sd.mapv(|l| 1.0 + 2.0 * l - (2.0 * l).exp());
         let want = 0.5 * terms.row(2).sum();
         let row = log_w.row(2);
@@ -327,7 +456,8 @@ mod tests {
     fn the_linear_gaussian_oracle() {
         let columns = ["a", "b", "c", "d"].map(|c| Series::new(c.into(), vec![0.5, 1.0, 2.5]).into_column());
         let df = DataFrame::new(3, columns.to_vec()).unwrap();
-        let vae = Vae::new(3, heads(Schema::infer(&df).unwrap().modelled_columns()), 2, 4, 1);
+        let shape = FeatureShape { dense: 3, columns: 0, classes: 0 };
+        let vae = Vae::new(shape, heads(Schema::infer(&df).unwrap().modelled_columns()), 2, 4, 1);
         let loading = [[1.0, 0.2], [-0.7, 0.9], [0.3, 1.1], [0.8, -0.5]];
         let ln_psi = [-0.4, -0.1, -0.3, -0.6];
         let mut w = vec![0.0; vae.weights];
@@ -360,21 +490,18 @@ mod tests {
             -0.5 * (count * (2.0 * std::f64::consts::PI).ln() + ln_det + det.ln() + quadratic - h[0] * z[0] - h[1] * z[1]);
         let conditional_mean = loading[2][0] * z[0] + loading[2][1] * z[1];
 
-        let batch = Batch {
-            visible: Array2::zeros((1, 3)),
-            count: Array1::zeros(1),
-            proposal: Proposal::Encoder(Array2::zeros((1, 3))),
-            target: ndarray::aview1(&x).insert_axis(Axis(0)).to_owned(),
-            scored: ndarray::aview1(&observed).insert_axis(Axis(0)).to_owned(),
-        };
+        let mut batch = Batch::new(&vae, 1, 0);
+        batch.target = ndarray::aview1(&x).insert_axis(Axis(0)).to_owned();
+        batch.scored = ndarray::aview1(&observed).insert_axis(Axis(0)).to_owned();
         let mut before = f64::NEG_INFINITY;
         for (k, gap) in [(1, f64::INFINITY), (10, 0.5), (100, 0.06), (1000, 0.006)] {
             let repeats = 40_000 / k;
+            let mut work = Workspace::new(&vae, 1, k);
             let bounds: Array1<f64> = (0..repeats)
                 .map(|r| {
-                    let e =
-                        Array2::random_using((k, 2), StandardNormal, &mut stream(9, Purpose::Train, (k * 100_000 + r) as u64));
-                    bound(&log_weights(&vae, &w, &batch, e.view()))[0]
+                    let rng = &mut stream(9, Purpose::Train, (k * 100_000 + r) as u64);
+                    batch.noise = Array2::random_using((k, 2), StandardNormal, rng);
+                    bound(work.log_weights(&vae, &w, &batch))[0]
                 })
                 .collect();
             let mean = bounds.mean().unwrap();
@@ -386,11 +513,11 @@ mod tests {
         }
         // The fill: with q = N(0, I) the noise is z, and softmax(log w) weighs the draws.
         let k = 60_000;
-        let e = Array2::random_using((k, 2), StandardNormal, &mut stream(10, Purpose::Train, 0));
-        let log_w = log_weights(&vae, &w, &batch, e.view());
+        batch.noise = Array2::random_using((k, 2), StandardNormal, &mut stream(10, Purpose::Train, 0));
+        let mut work = Workspace::new(&vae, 1, k);
+        let log_w = work.log_weights(&vae, &w, &batch).clone();
         let total = log_sum_exp(log_w.row(0).to_slice().unwrap());
-        let context = vae.condition(&w, batch.visible.view(), batch.count.view());
-        let eta = vae.decode(&w, &context, e.clone(), k).eta;
+        let eta = &work.decoded.eta;
         let fill: f64 = eta.slice(s![.., 4]).iter().zip(log_w.row(0)).map(|(m, l)| m * (l - total).exp()).sum();
         assert!((fill - conditional_mean).abs() < 0.01, "{fill} {conditional_mean}");
     }

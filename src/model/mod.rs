@@ -12,26 +12,28 @@ pub(crate) mod bound;
 pub(crate) mod net;
 pub(crate) mod posterior;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2};
 
-use crate::kernel::{Real, add, bounded};
+use crate::data::scaling::{FeatureShape, Features};
+use crate::kernel::{Real, bounded, vectorised};
 use crate::likelihood::{Head, Law};
 use crate::rng::Stream;
-use net::{Allocator, Dense, Tape, Trunk};
+use net::{Allocator, Dense, Input, Tape, Trunk, flat, flat_mut};
 
 /// Sizes and ranges; the weights are one flat vector beside it.
 #[derive(Clone, Debug)]
 pub(crate) struct Vae {
     pub latent: usize,
     pub heads: Vec<Head>,
-    /// Length of the weight vector.
+    /// Length of the weight vector; the encoder's are the first of them.
     pub weights: usize,
-    pub features: usize,
-    outputs: usize,
-    encoder_in: Dense,
+    pub encoder_weights: usize,
+    pub features: FeatureShape,
+    pub outputs: usize,
+    encoder_in: Input,
     encoder: Trunk,
     encoder_out: Dense,
-    prior_in: Dense,
+    prior_in: Input,
     prior: Trunk,
     prior_out: Dense,
     latent_in: Dense,
@@ -40,44 +42,90 @@ pub(crate) struct Vae {
     decoder_out: Dense,
     latent_linear: Dense,
     /// Absent where it would have more than [`LINEAR_MOST`] weights: wide tables.
-    visible_linear: Option<Dense>,
+    visible_linear: Option<Input>,
 }
 
 /// Weights of the linear path from the visible features, at most.
 const LINEAR_MOST: usize = 2_000_000;
 
 /// Diagonal normal distributions, one a row: (n, latent) each.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Gaussians<F> {
     pub mean: Array2<F>,
     pub ln_sd: Array2<F>,
+    pub sd: Array2<F>,
     /// ∂ ln_sd / ∂ (network output).
     slope: Array2<F>,
+    /// Network output, (n, 2 latent); the backward pass puts gradients there.
+    raw: Array2<F>,
 }
 
 /// The bound on |ln σ| of encoder and prior.
 const LN_SD_LIMIT: f64 = 4.0;
 
 impl<F: Real> Gaussians<F> {
-    fn of(raw: &Array2<F>) -> Gaussians<F> {
-        let latent = raw.ncols() / 2;
-        let mean = raw.slice(s![.., ..latent]).to_owned();
-        let rho = raw.slice(s![.., latent..]);
-        Gaussians { mean, ln_sd: rho.mapv(|r| bounded(r, LN_SD_LIMIT).0), slope: rho.mapv(|r| bounded(r, LN_SD_LIMIT).1) }
+    fn new(n: usize, latent: usize) -> Gaussians<F> {
+        let buffer = || Array2::zeros((n, latent));
+        Gaussians { mean: buffer(), ln_sd: buffer(), sd: buffer(), slope: buffer(), raw: Array2::zeros((n, 2 * latent)) }
     }
 
-    /// `z = mean + sd ⊙ noise`, `k` draws a row: (n k, latent), the draws of a row next to each other.
-    pub fn sample(&self, noise: ArrayView2<F>, k: usize) -> Array2<F> {
-        let mut z = noise.to_owned();
-        for (r, mut z) in z.rows_mut().into_iter().enumerate() {
+    /// From the network's output times `gate`, (n,).
+    fn set(&mut self, gate: Option<&Array1<F>>) {
+        let latent = self.mean.ncols();
+        if latent == 0 {
+            return;
+        }
+        let rows = flat(&self.raw).chunks_exact(2 * latent).zip(flat_mut(&mut self.mean).chunks_exact_mut(latent));
+        let rows = rows.zip(flat_mut(&mut self.ln_sd).chunks_exact_mut(latent));
+        let rows = rows.zip(flat_mut(&mut self.sd).chunks_exact_mut(latent));
+        let rows = rows.zip(flat_mut(&mut self.slope).chunks_exact_mut(latent)).enumerate();
+        vectorised(
+            #[inline(always)]
+            || {
+                for (i, ((((raw, mean), ln_sd), sd), slope)) in rows {
+                    let gate = gate.map_or(F::one(), |g| g[i]);
+                    let (m, rho) = raw.split_at(latent);
+                    mean.iter_mut().zip(m).for_each(|(mean, &m)| *mean = m * gate);
+                    for (u, &r) in rho.iter().enumerate() {
+                        (ln_sd[u], slope[u]) = bounded(r * gate, LN_SD_LIMIT);
+                        sd[u] = ln_sd[u].fast_exp();
+                    }
+                }
+            },
+        );
+    }
+
+    /// `z = mean + sd ⊙ noise`, (n k, latent): the draws of a row next to each other.
+    pub fn sample(&self, noise: ArrayView2<F>, z: &mut Array2<F>) {
+        let k = z.nrows() / self.mean.nrows().max(1);
+        for (r, (mut z, noise)) in z.rows_mut().into_iter().zip(noise.rows()).enumerate() {
             let i = r / k;
             ndarray::Zip::from(&mut z)
+                .and(noise)
                 .and(self.mean.row(i))
-                .and(self.ln_sd.row(i))
-                .for_each(|z, &m, &l| *z = m + l.fast_exp() * *z);
+                .and(self.sd.row(i))
+                .for_each(|z, &e, &m, &s| *z = m + s * e);
         }
-        z
     }
+
+    /// Turns gradients by mean and ln sd, left side by side in `raw`, into those by the network's output.
+    fn backward(&mut self, gate: Option<&Array1<F>>) {
+        let latent = self.mean.ncols();
+        for (i, mut raw) in self.raw.rows_mut().into_iter().enumerate() {
+            let gate = gate.map_or(F::one(), |g| g[i]);
+            for u in 0..latent {
+                raw[u] *= gate;
+                raw[latent + u] *= self.slope[(i, u)] * gate;
+            }
+        }
+    }
+}
+
+/// q(z | x_o) of rows: the encoder's buffers.
+#[derive(Debug)]
+pub(crate) struct Encoded<F> {
+    tape: Tape<F>,
+    pub posterior: Gaussians<F>,
 }
 
 /// What the visible cells say: the conditional prior, the context and the linear path's share of η.
@@ -90,7 +138,7 @@ pub(crate) struct Context<F> {
     context: Array2<F>,
     /// Context's share of the decoder's first pre-activation, (n, width).
     first: Array2<F>,
-    /// Linear share of η, (n, outputs).
+    /// Linear share of η and its biases, (n, outputs).
     linear: Array2<F>,
     pub prior: Gaussians<F>,
 }
@@ -99,24 +147,31 @@ pub(crate) struct Context<F> {
 #[derive(Debug)]
 pub(crate) struct Decoded<F> {
     tape: Tape<F>,
-    /// (n k, latent).
+    /// (n k, latent), and the gradient there.
     pub z: Array2<F>,
+    dz: Array2<F>,
     /// (n k, outputs).
     pub eta: Array2<F>,
 }
 
 impl Vae {
-    pub fn new(features: usize, heads: Vec<Head>, latent: usize, width: usize, depth: usize) -> Vae {
+    pub fn new(features: FeatureShape, heads: Vec<Head>, latent: usize, width: usize, depth: usize) -> Vae {
         let outputs = heads.last().map_or(0, |h| h.eta.end);
         let mut at = Allocator::default();
+        let linear = (features.dense + features.classes) * outputs <= LINEAR_MOST;
+        let encoder_in = Input::new(&mut at, features, width);
+        let encoder = Trunk::new(&mut at, width, depth);
+        let encoder_out = Dense::new(&mut at, width, 2 * latent, true);
+        let encoder_weights = at.len;
         Vae {
             latent,
             features,
             outputs,
-            encoder_in: Dense::new(&mut at, features, width, false),
-            encoder: Trunk::new(&mut at, width, depth),
-            encoder_out: Dense::new(&mut at, width, 2 * latent, true),
-            prior_in: Dense::new(&mut at, features, width, false),
+            encoder_in,
+            encoder,
+            encoder_out,
+            encoder_weights,
+            prior_in: Input::new(&mut at, features, width),
             prior: Trunk::new(&mut at, width, depth),
             prior_out: Dense::new(&mut at, width, 2 * latent, true),
             latent_in: Dense::new(&mut at, latent, width, false),
@@ -124,7 +179,7 @@ impl Vae {
             decoder: Trunk::new(&mut at, width, depth),
             decoder_out: Dense::new(&mut at, width, outputs, true),
             latent_linear: Dense::new(&mut at, latent, outputs, false),
-            visible_linear: (features * outputs <= LINEAR_MOST).then(|| Dense::new(&mut at, features, outputs, false)),
+            visible_linear: linear.then(|| Input::new(&mut at, features, outputs)),
             weights: at.len,
             heads,
         }
@@ -134,15 +189,10 @@ impl Vae {
     pub fn init<F: Real>(&self, bias: &[F], rng: &mut Stream) -> Vec<F> {
         let mut w = vec![F::zero(); self.weights];
         // About d features of a row are not zero, not all of them.
-        let active = (self.heads.len().max(1) as f64 / self.features.max(1) as f64).sqrt();
-        for (layer, gain) in [
-            (&self.encoder_in, 1.5 / active),
-            (&self.encoder_out, 0.3),
-            (&self.prior_in, 1.5 / active),
-            (&self.prior_out, 0.3),
-            (&self.latent_in, 0.5),
-            (&self.context_in, 1.0),
-        ] {
+        let sd = 1.5 / (self.heads.len().max(1) as f64).sqrt();
+        self.encoder_in.init(&mut w, sd, rng);
+        self.prior_in.init(&mut w, sd, rng);
+        for (layer, gain) in [(&self.encoder_out, 0.3), (&self.prior_out, 0.3), (&self.latent_in, 0.5), (&self.context_in, 1.0)] {
             layer.init(&mut w, gain, rng);
         }
         for trunk in [&self.encoder, &self.prior, &self.decoder] {
@@ -152,124 +202,146 @@ impl Vae {
         w
     }
 
-    /// The range of weights the decoder and the prior use: where a plain central difference checks every gradient.
-    #[cfg(test)]
-    pub(crate) fn encoder_weights(&self) -> std::ops::Range<usize> {
-        self.encoder_in.weight.start..self.prior_in.weight.start
-    }
-
     /// The linear path from z and the decoder's biases, for tests that set exact weights.
     #[cfg(test)]
     pub(crate) fn linear_decoder(&self) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         (self.latent_linear.weight.clone(), self.decoder_out.bias.clone())
     }
 
-    /// q(z | x_o) from the features of the observed cells, (n, features).
-    pub fn encode<F: Real>(&self, w: &[F], observed: ArrayView2<F>) -> (Tape<F>, Gaussians<F>) {
-        let n = observed.nrows();
-        let mut first = Array2::zeros((n, self.encoder.width));
-        self.encoder_in.product(w, observed, F::zero(), first.view_mut());
-        let tape = self.encoder.forward(w, first);
-        let mut raw = Array2::zeros((n, 2 * self.latent));
-        self.encoder_out.forward(w, tape.output(), raw.view_mut());
-        (tape, Gaussians::of(&raw))
+    /// Floating-point operations of one row's forward and backward pass with `k` draws, one-hot features counted as dense
+    /// products: a weight takes two forward, two for its own gradient and two for that of what it is applied to, which
+    /// the features do not need.
+    pub fn operations(&self, encoder: bool, k: usize) -> usize {
+        let features = self.features.dense + self.features.classes;
+        let width = self.prior.width;
+        let network = |trunk: &Trunk| 4 * features * width + 6 * (trunk.weights() + width * 2 * self.latent);
+        let linear = if self.visible_linear.is_some() { features * self.outputs } else { 0 };
+        let once = network(&self.prior) + 6 * width * width + 4 * linear;
+        let draw = self.latent * (width + self.outputs) + self.decoder.weights() + width * self.outputs;
+        once + 6 * k * draw + if encoder { network(&self.encoder) } else { 0 }
     }
 
-    fn encode_backward<F: Real>(&self, w: &[F], observed: ArrayView2<F>, tape: &Tape<F>, d_raw: ArrayView2<F>, grad: &mut [F]) {
-        self.encoder_out.backward_weights(tape.output(), d_raw, grad);
-        let mut dh = Array2::zeros((observed.nrows(), self.encoder.width));
-        self.encoder_out.backward_inputs(w, d_raw, F::zero(), dh.view_mut());
-        let ds = self.encoder.backward(w, tape, dh, grad);
-        self.encoder_in.backward_weights(observed, ds.view(), grad);
+    /// Buffers for `n` rows.
+    pub fn encoded<F: Real>(&self, n: usize) -> Encoded<F> {
+        Encoded { tape: Tape::new(&self.encoder, n), posterior: Gaussians::new(n, self.latent) }
+    }
+
+    /// Buffers for `n` rows.
+    pub fn context<F: Real>(&self, n: usize) -> Context<F> {
+        let width = || Array2::zeros((n, self.prior.width));
+        Context {
+            tape: Tape::new(&self.prior, n),
+            gate: Array1::zeros(n),
+            context: width(),
+            first: width(),
+            linear: Array2::zeros((n, self.outputs)),
+            prior: Gaussians::new(n, self.latent),
+        }
+    }
+
+    /// Buffers for `n` rows with `k` draws each: give `rows = n k`.
+    pub fn decoded<F: Real>(&self, rows: usize) -> Decoded<F> {
+        let z = || Array2::zeros((rows, self.latent));
+        Decoded { tape: Tape::new(&self.decoder, rows), z: z(), dz: z(), eta: Array2::zeros((rows, self.outputs)) }
+    }
+
+    /// q(z | x_o) from the features of the observed cells, (n, features).
+    pub fn encode<F: Real>(&self, w: &[F], observed: &Features<F>, out: &mut Encoded<F>) {
+        self.encoder_in.product(w, observed, F::zero(), out.tape.first());
+        self.encoder.forward(w, &mut out.tape);
+        self.encoder_out.forward(w, out.tape.output(), &mut out.posterior.raw);
+        out.posterior.set(None);
+    }
+
+    /// From ∂/∂(mean, ln sd), left in `posterior.raw`; `dh` is a buffer, (n, width).
+    fn encode_backward<F: Real>(
+        &self,
+        w: &[F],
+        observed: &Features<F>,
+        pass: &mut Encoded<F>,
+        dh: &mut Array2<F>,
+        beta: F,
+        grad: &mut [F],
+    ) {
+        pass.posterior.backward(None);
+        self.encoder_out.backward_weights(pass.tape.output(), &pass.posterior.raw, beta, grad);
+        self.encoder_out.backward_inputs(w, &pass.posterior.raw, F::zero(), dh);
+        self.encoder.backward(w, &mut pass.tape, dh, beta, grad);
+        self.encoder_in.backward_weights(observed, pass.tape.first(), beta, grad);
     }
 
     /// What the visible cells say, from their features, (n, features), and their number, (n,).
-    pub fn condition<F: Real>(&self, w: &[F], visible: ArrayView2<F>, count: ArrayView1<usize>) -> Context<F> {
-        let n = visible.nrows();
-        let width = self.prior.width;
-        let gate = count.mapv(|v| F::of(v as f64 / (v as f64 + 1.0)));
-        let column = gate.view().insert_axis(Axis(1));
-        let mut first = Array2::zeros((n, width));
-        self.prior_in.product(w, visible, F::zero(), first.view_mut());
-        let tape = self.prior.forward(w, first);
-        let mut raw = Array2::zeros((n, 2 * self.latent));
-        self.prior_out.forward(w, tape.output(), raw.view_mut());
-        raw *= &column;
-        let context = &tape.output() * &column;
-        let mut first = Array2::zeros((n, self.decoder.width));
-        self.context_in.product(w, context.view(), F::zero(), first.view_mut());
-        let mut linear = Array2::zeros((n, self.outputs));
+    pub fn condition<F: Real>(&self, w: &[F], visible: &Features<F>, count: &Array1<usize>, out: &mut Context<F>) {
+        out.gate.iter_mut().zip(count).for_each(|(g, &v)| *g = F::of(v as f64 / (v as f64 + 1.0)));
+        self.prior_in.product(w, visible, F::zero(), out.tape.first());
+        self.prior.forward(w, &mut out.tape);
+        self.prior_out.forward(w, out.tape.output(), &mut out.prior.raw);
+        out.prior.set(Some(&out.gate));
+        for ((mut c, h), &gate) in out.context.rows_mut().into_iter().zip(out.tape.output().rows()).zip(&out.gate) {
+            c.zip_mut_with(&h, |c, &h| *c = h * gate);
+        }
+        self.context_in.product(w, out.context.view(), F::zero(), out.first.view_mut());
+        let bias = &w[self.decoder_out.bias.clone()];
+        flat_mut(&mut out.linear).chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
         if let Some(layer) = &self.visible_linear {
-            layer.product(w, visible, F::zero(), linear.view_mut());
+            layer.product(w, visible, F::one(), &mut out.linear);
         }
-        let prior = Gaussians::of(&raw);
-        Context { tape, gate, context, first, linear, prior }
     }
 
-    /// η for `k` latent points a row: z is (n k, latent).
-    pub fn decode<F: Real>(&self, w: &[F], context: &Context<F>, z: Array2<F>, k: usize) -> Decoded<F> {
-        let rows = z.nrows();
-        let mut first = Array2::zeros((rows, self.decoder.width));
-        let mut eta = Array2::zeros((rows, self.outputs));
-        for r in 0..rows {
+    /// η of the latent points in `out.z`, (n k, latent).
+    pub fn decode<F: Real>(&self, w: &[F], context: &Context<F>, out: &mut Decoded<F>) {
+        let k = out.z.nrows() / context.first.nrows().max(1);
+        let first = out.tape.first();
+        for r in 0..out.z.nrows() {
             first.row_mut(r).assign(&context.first.row(r / k));
-            eta.row_mut(r).assign(&context.linear.row(r / k));
+            out.eta.row_mut(r).assign(&context.linear.row(r / k));
         }
-        self.latent_in.product(w, z.view(), F::one(), first.view_mut());
-        let tape = self.decoder.forward(w, first);
-        self.decoder_out.product(w, tape.output(), F::one(), eta.view_mut());
-        self.latent_linear.product(w, z.view(), F::one(), eta.view_mut());
-        eta += &ndarray::aview1(&w[self.decoder_out.bias.clone()]);
-        Decoded { tape, z, eta }
+        self.latent_in.product(w, out.z.view(), F::one(), first.view_mut());
+        self.decoder.forward(w, &mut out.tape);
+        self.decoder_out.product(w, out.tape.output(), F::one(), out.eta.view_mut());
+        self.latent_linear.product(w, out.z.view(), F::one(), out.eta.view_mut());
     }
 
-    /// From ∂/∂η to ∂/∂z, (n k, latent), and ∂/∂(what the context gave), (n, width); weights' gradients are added.
+    /// From ∂/∂η, left in `pass.eta`, to ∂/∂z, left in `pass.dz`, and ∂/∂(what the context gave), left in
+    /// `context.context`; `dh`, (n k, width), is a buffer.
     fn decode_backward<F: Real>(
         &self,
         w: &[F],
-        visible: ArrayView2<F>,
-        context: &Context<F>,
-        pass: &Decoded<F>,
-        d_eta: &Array2<F>,
-        grad: &mut [F],
-    ) -> (Array2<F>, Array2<F>) {
-        let n = context.context.nrows();
-        let z = pass.z.view();
-        if let Some(layer) = &self.visible_linear {
-            layer.backward_weights(visible, sum_draws(d_eta, n).view(), grad);
-        }
-        self.decoder_out.backward_weights(pass.tape.output(), d_eta.view(), grad);
-        self.latent_linear.backward_weights(z, d_eta.view(), grad);
-        let mut dh = Array2::zeros((z.nrows(), self.decoder.width));
-        self.decoder_out.backward_inputs(w, d_eta.view(), F::zero(), dh.view_mut());
-        let ds = self.decoder.backward(w, &pass.tape, dh, grad);
-        self.latent_in.backward_weights(z, ds.view(), grad);
-        let mut dz = Array2::zeros(z.raw_dim());
-        self.latent_in.backward_inputs(w, ds.view(), F::zero(), dz.view_mut());
-        self.latent_linear.backward_inputs(w, d_eta.view(), F::one(), dz.view_mut());
-        let d_first = sum_draws(&ds, n);
-        self.context_in.backward_weights(context.context.view(), d_first.view(), grad);
-        let mut d_context = Array2::zeros(context.context.raw_dim());
-        self.context_in.backward_inputs(w, d_first.view(), F::zero(), d_context.view_mut());
-        (dz, d_context)
-    }
-
-    fn condition_backward<F: Real>(
-        &self,
-        w: &[F],
-        visible: ArrayView2<F>,
-        context: &Context<F>,
-        mut d_raw: Array2<F>,
-        mut d_context: Array2<F>,
+        visible: &Features<F>,
+        context: &mut Context<F>,
+        pass: &mut Decoded<F>,
+        dh: &mut Array2<F>,
+        beta: F,
         grad: &mut [F],
     ) {
-        let column = context.gate.view().insert_axis(Axis(1));
-        d_raw *= &column;
-        d_context *= &column;
-        self.prior_out.backward_weights(context.tape.output(), d_raw.view(), grad);
-        self.prior_out.backward_inputs(w, d_raw.view(), F::one(), d_context.view_mut());
-        let ds = self.prior.backward(w, &context.tape, d_context, grad);
-        self.prior_in.backward_weights(visible, ds.view(), grad);
+        let one_draw = pass.z.nrows() == context.first.nrows();
+        if let Some(layer) = &self.visible_linear {
+            let d_linear = if one_draw { &pass.eta } else { sum_draws(&pass.eta, &mut context.linear) };
+            layer.backward_weights(visible, d_linear, beta, grad);
+        }
+        self.decoder_out.backward_weights(pass.tape.output(), &pass.eta, beta, grad);
+        self.latent_linear.backward_weights(pass.z.view(), &pass.eta, beta, grad);
+        self.decoder_out.backward_inputs(w, &pass.eta, F::zero(), dh);
+        self.decoder.backward(w, &mut pass.tape, dh, beta, grad);
+        let ds = pass.tape.first();
+        self.latent_in.backward_weights(pass.z.view(), ds, beta, grad);
+        self.latent_in.backward_inputs(w, ds, F::zero(), &mut pass.dz);
+        self.latent_linear.backward_inputs(w, &pass.eta, F::one(), &mut pass.dz);
+        let d_first = if one_draw { &*ds } else { sum_draws(ds, &mut context.first) };
+        self.context_in.backward_weights(context.context.view(), d_first, beta, grad);
+        self.context_in.backward_inputs(w, d_first, F::zero(), &mut context.context);
+    }
+
+    /// From ∂/∂(mean, ln sd), left in `prior.raw`, and ∂/∂context, left in `context`, to the weights.
+    fn condition_backward<F: Real>(&self, w: &[F], visible: &Features<F>, pass: &mut Context<F>, beta: F, grad: &mut [F]) {
+        pass.prior.backward(Some(&pass.gate));
+        for (mut dh, &gate) in pass.context.rows_mut().into_iter().zip(&pass.gate) {
+            dh.mapv_inplace(|d| d * gate);
+        }
+        self.prior_out.backward_weights(pass.tape.output(), &pass.prior.raw, beta, grad);
+        self.prior_out.backward_inputs(w, &pass.prior.raw, F::one(), &mut pass.context);
+        self.prior.backward(w, &mut pass.tape, &mut pass.context, beta, grad);
+        self.prior_in.backward_weights(visible, pass.tape.first(), beta, grad);
     }
 }
 
@@ -290,16 +362,11 @@ pub(crate) fn marginal_bias<F: Real>(heads: &[Head], scaling: &crate::data::scal
 }
 
 /// Sums over the draws of a row: (n k, m) → (n, m).
-fn sum_draws<F: Real>(x: &Array2<F>, n: usize) -> Array2<F> {
-    let k = x.nrows() / n.max(1);
-    if k == 1 {
-        return x.clone();
-    }
-    let mut out = Array2::zeros((n, x.ncols()));
+fn sum_draws<'a, F: Real>(x: &Array2<F>, out: &'a mut Array2<F>) -> &'a Array2<F> {
+    let k = x.nrows() / out.nrows().max(1);
+    out.fill(F::zero());
     for (r, row) in x.rows().into_iter().enumerate() {
-        let mut into = out.row_mut(r / k);
-        let (into, row) = (into.as_slice_mut().expect("standard layout"), row.to_slice().expect("standard layout"));
-        add(into, row);
+        out.row_mut(r / k).zip_mut_with(&row, |o, &x| *o += x);
     }
     out
 }

@@ -1,12 +1,14 @@
-//! Layers with their forward and backward passes by hand: no graph, no autodiff. Weights live in one flat vector.
+//! Layers with their forward and backward passes by hand: no graph, no autodiff. Weights live in one flat vector, what a
+//! pass computes in buffers that its owner makes once.
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use ndarray_rand::RandomExt;
 use ndarray_rand::rand_distr::StandardNormal;
 
-use crate::kernel::{Real, bias_silu, silu_backward};
+use crate::data::scaling::{FeatureShape, Features};
+use crate::kernel::{Real, bias_silu, column_sums, gather, multiply, scatter};
 use crate::rng::Stream;
 
 /// Hands out ranges of the flat weight vector.
@@ -21,6 +23,12 @@ impl Allocator {
         self.len += n;
         start..self.len
     }
+}
+
+/// Normal weights with the given standard deviation.
+fn random<F: Real>(w: &mut [F], sd: f64, rng: &mut Stream) {
+    let draws = Array2::<f64>::random_using((1, w.len()), StandardNormal, rng);
+    w.iter_mut().zip(draws).for_each(|(w, x)| *w = F::of(sd * x));
 }
 
 /// An affine map `y = x W + b`: (n, inputs) → (n, outputs). Without a bias the range is empty.
@@ -41,11 +49,7 @@ impl Dense {
 
     /// Normal weights with standard deviation `gain / √inputs`; biases stay.
     pub fn init<F: Real>(&self, w: &mut [F], gain: f64, rng: &mut Stream) {
-        let sd = gain / (self.inputs as f64).sqrt();
-        let draws = Array2::<f64>::random_using((self.inputs, self.outputs), StandardNormal, rng);
-        for (w, x) in w[self.weight.clone()].iter_mut().zip(draws) {
-            *w = F::of(sd * x);
-        }
+        random(&mut w[self.weight.clone()], gain / (self.inputs as f64).sqrt(), rng);
     }
 
     pub fn matrix<'a, F: Real>(&self, w: &'a [F]) -> ArrayView2<'a, F> {
@@ -58,28 +62,66 @@ impl Dense {
     }
 
     /// `y ← x W + b`.
-    pub fn forward<F: Real>(&self, w: &[F], x: ArrayView2<F>, mut y: ArrayViewMut2<F>) {
-        self.product(w, x, F::zero(), y.view_mut());
-        if !self.bias.is_empty() {
-            let bias = ndarray::aview1(&w[self.bias.clone()]);
-            y += &bias;
-        }
+    pub fn forward<F: Real>(&self, w: &[F], x: ArrayView2<F>, y: &mut Array2<F>) {
+        let bias = &w[self.bias.clone()];
+        flat_mut(y).chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
+        self.product(w, x, F::one(), y.view_mut());
     }
 
-    /// Adds ∂/∂W and ∂/∂b to `grad`.
-    pub fn backward_weights<F: Real>(&self, x: ArrayView2<F>, dy: ArrayView2<F>, grad: &mut [F]) {
+    /// `grad ← beta · grad + (∂/∂W, ∂/∂b)` in this layer's ranges.
+    pub fn backward_weights<F: Real>(&self, x: ArrayView2<F>, dy: &Array2<F>, beta: F, grad: &mut [F]) {
         let at = &mut grad[self.weight.clone()];
         let dw = ArrayViewMut2::from_shape((self.inputs, self.outputs), at).expect("the range fits the shape");
-        F::product(F::one(), x.t(), dy, F::one(), dw);
+        F::product(F::one(), x.t(), dy.view(), beta, dw);
         if !self.bias.is_empty() {
-            let db = dy.sum_axis(Axis(0));
-            crate::kernel::add(&mut grad[self.bias.clone()], db.as_slice().expect("a sum is contiguous"));
+            column_sums(flat(dy), beta, &mut grad[self.bias.clone()]);
         }
     }
 
     /// `dx ← beta · dx + dy Wᵀ`.
-    pub fn backward_inputs<F: Real>(&self, w: &[F], dy: ArrayView2<F>, beta: F, dx: ArrayViewMut2<F>) {
-        F::product(F::one(), dy, self.matrix(w).t(), beta, dx);
+    pub fn backward_inputs<F: Real>(&self, w: &[F], dy: &Array2<F>, beta: F, dx: &mut Array2<F>) {
+        F::product(F::one(), dy.view(), self.matrix(w).t(), beta, dx.view_mut());
+    }
+}
+
+/// A linear map from features: a product for the dense ones, a row of a table for each level.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    dense: Dense,
+    /// (classes, outputs).
+    table: Range<usize>,
+    columns: usize,
+}
+
+impl Input {
+    pub fn new(at: &mut Allocator, shape: FeatureShape, outputs: usize) -> Input {
+        let dense = Dense::new(at, shape.dense, outputs, false);
+        Input { dense, table: at.take(shape.classes * outputs), columns: shape.columns }
+    }
+
+    /// Normal weights with the given standard deviation.
+    pub fn init<F: Real>(&self, w: &mut [F], sd: f64, rng: &mut Stream) {
+        random(&mut w[self.dense.weight.start..self.table.end], sd, rng);
+    }
+
+    /// `y ← beta · y + x W`.
+    pub fn product<F: Real>(&self, w: &[F], x: &Features<F>, beta: F, y: &mut Array2<F>) {
+        self.dense.product(w, x.dense.view(), beta, y.view_mut());
+        if self.columns > 0 {
+            gather(&w[self.table.clone()], flat(&x.places), self.columns, flat_mut(y), self.dense.outputs);
+        }
+    }
+
+    /// `grad ← beta · grad + ∂/∂W` in this layer's range; beta is zero or one.
+    pub fn backward_weights<F: Real>(&self, x: &Features<F>, dy: &Array2<F>, beta: F, grad: &mut [F]) {
+        self.dense.backward_weights(x.dense.view(), dy, beta, grad);
+        if self.columns > 0 {
+            let table = &mut grad[self.table.clone()];
+            if beta == F::zero() {
+                table.fill(F::zero());
+            }
+            scatter(table, flat(&x.places), self.columns, flat(dy), self.dense.outputs);
+        }
     }
 }
 
@@ -92,26 +134,40 @@ pub(crate) struct Trunk {
     layers: Vec<Dense>,
 }
 
-/// What the backward pass of a [`Trunk`] needs: pre-activations and activations, (n, width) each.
+/// The buffers of a pass through a [`Trunk`], (n, width) each.
 #[derive(Debug)]
 pub(crate) struct Tape<F> {
-    pre: Vec<Array2<F>>,
-    pub post: Vec<Array2<F>>,
+    /// Per layer: its pre-activation on the way in; after the forward pass the activation's slope there, and after the
+    /// backward pass the gradient.
+    slope: Vec<Array2<F>>,
+    post: Vec<Array2<F>>,
 }
 
 impl<F: Real> Tape<F> {
+    pub fn new(trunk: &Trunk, n: usize) -> Tape<F> {
+        let buffers = || (0..=trunk.layers.len()).map(|_| Array2::zeros((n, trunk.width))).collect();
+        Tape { slope: buffers(), post: buffers() }
+    }
+
+    /// Where the caller puts the first pre-activation, and finds its gradient after the backward pass.
+    pub fn first(&mut self) -> &mut Array2<F> {
+        &mut self.slope[0]
+    }
+
     /// The trunk's output, (n, width).
     pub fn output(&self) -> ArrayView2<'_, F> {
-        self.post.last().expect("a trunk has a first layer").view()
+        self.post[self.post.len() - 1].view()
     }
 }
 
-fn flat<F>(a: &Array2<F>) -> &[F] {
-    a.as_slice().expect("tapes are in standard layout")
+/// The cells of a buffer, row by row.
+pub(crate) fn flat<T>(a: &Array2<T>) -> &[T] {
+    a.as_slice().expect("buffers are in standard layout")
 }
 
-fn flat_mut<F>(a: &mut Array2<F>) -> &mut [F] {
-    a.as_slice_mut().expect("tapes are in standard layout")
+/// The cells of a buffer, row by row.
+pub(crate) fn flat_mut<T>(a: &mut Array2<T>) -> &mut [T] {
+    a.as_slice_mut().expect("buffers are in standard layout")
 }
 
 impl Trunk {
@@ -125,92 +181,86 @@ impl Trunk {
         self.layers.iter().for_each(|l| l.init(w, 1.0, rng));
     }
 
-    /// From the first pre-activation without its bias.
-    pub fn forward<F: Real>(&self, w: &[F], first: Array2<F>) -> Tape<F> {
-        let shape = first.raw_dim();
-        let mut tape = Tape { pre: vec![first], post: vec![Array2::zeros(shape)] };
-        bias_silu(flat_mut(&mut tape.pre[0]), &w[self.bias.clone()], flat_mut(&mut tape.post[0]), true);
-        for layer in &self.layers {
-            let h = tape.post.last().expect("pushed above");
-            let mut s = Array2::zeros(shape);
-            layer.product(w, h.view(), F::zero(), s.view_mut());
-            let mut next = h.clone();
-            bias_silu(flat_mut(&mut s), &w[layer.bias.clone()], flat_mut(&mut next), false);
-            tape.pre.push(s);
-            tape.post.push(next);
-        }
-        tape
+    /// Weights that are multiplied by activations.
+    pub fn weights(&self) -> usize {
+        self.layers.len() * self.width * self.width
     }
 
-    /// From the gradient at the output to the gradient at the first pre-activation; weights' gradients are added.
-    pub fn backward<F: Real>(&self, w: &[F], tape: &Tape<F>, mut dh: Array2<F>, grad: &mut [F]) -> Array2<F> {
-        let mut ds = Array2::zeros(dh.raw_dim());
-        for (l, layer) in self.layers.iter().enumerate().rev() {
-            silu_backward(flat(&tape.pre[l + 1]), flat(&dh), flat_mut(&mut ds));
-            layer.backward_weights(tape.post[l].view(), ds.view(), grad);
-            layer.backward_inputs(w, ds.view(), F::one(), dh.view_mut());
+    /// From the first pre-activation without its bias.
+    pub fn forward<F: Real>(&self, w: &[F], tape: &mut Tape<F>) {
+        bias_silu(flat_mut(&mut tape.slope[0]), &w[self.bias.clone()], None, flat_mut(&mut tape.post[0]));
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (before, after) = tape.post.split_at_mut(l + 1);
+            let s = &mut tape.slope[l + 1];
+            layer.product(w, before[l].view(), F::zero(), s.view_mut());
+            bias_silu(flat_mut(s), &w[layer.bias.clone()], Some(flat(&before[l])), flat_mut(&mut after[0]));
         }
-        silu_backward(flat(&tape.pre[0]), flat(&dh), flat_mut(&mut ds));
-        let db = ds.sum_axis(Axis(0));
-        crate::kernel::add(&mut grad[self.bias.clone()], db.as_slice().expect("a sum is contiguous"));
-        ds
+    }
+
+    /// From the gradient at the output, which is used up, to the gradient at the first pre-activation, which the tape
+    /// then holds; `grad ← beta · grad + ∂` in the trunk's ranges.
+    pub fn backward<F: Real>(&self, w: &[F], tape: &mut Tape<F>, dh: &mut Array2<F>, beta: F, grad: &mut [F]) {
+        for (l, layer) in self.layers.iter().enumerate().rev() {
+            let ds = &mut tape.slope[l + 1];
+            multiply(flat_mut(ds), flat(dh));
+            layer.backward_weights(tape.post[l].view(), ds, beta, grad);
+            layer.backward_inputs(w, ds, F::one(), dh);
+        }
+        multiply(flat_mut(&mut tape.slope[0]), flat(dh));
+        column_sums(flat(&tape.slope[0]), beta, &mut grad[self.bias.clone()]);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::NOWHERE;
     use crate::rng::{Purpose, stream};
 
-    /// L = Σ c ⊙ (Dense ∘ Trunk ∘ Dense)(x) with fixed c: gradients of every weight and of x against central differences.
+    /// L = Σ c ⊙ (Dense ∘ Trunk ∘ Input)(x) with fixed c: gradients of every weight against central differences.
     #[test]
     fn gradients_meet_central_differences() {
         let mut at = Allocator::default();
-        let input = Dense::new(&mut at, 3, 5, false);
+        let input = Input::new(&mut at, FeatureShape { dense: 3, columns: 2, classes: 5 }, 5);
         let trunk = Trunk::new(&mut at, 5, 2);
         let output = Dense::new(&mut at, 5, 2, true);
         let mut rng = stream(1, Purpose::Init, 0);
         let mut w: Vec<f64> = Array2::random_using((1, at.len), StandardNormal, &mut rng).into_raw_vec_and_offset().0;
-        let mut x = Array2::random_using((4, 3), StandardNormal, &mut rng);
-        let c = Array2::random_using((4, 2), StandardNormal, &mut rng);
-        let loss = |w: &[f64], x: &Array2<f64>| {
-            let mut first = Array2::zeros((4, 5));
-            input.product(w, x.view(), 0.0, first.view_mut());
-            let tape = trunk.forward(w, first);
-            let mut y = Array2::zeros((4, 2));
-            output.forward(w, tape.output(), y.view_mut());
-            (tape, (&c * &y).sum())
+        let x = Features {
+            dense: Array2::random_using((4, 3), StandardNormal, &mut rng),
+            places: ndarray::arr2(&[[0, 3], [1, NOWHERE], [NOWHERE, NOWHERE], [1, 4]]),
         };
-        let (tape, _) = loss(&w, &x);
-        let mut grad = vec![0.0; at.len];
-        output.backward_weights(tape.output(), c.view(), &mut grad);
+        let c = Array2::random_using((4, 2), StandardNormal, &mut rng);
+        let mut tape = Tape::new(&trunk, 4);
+        let mut y = Array2::zeros((4, 2));
+        let mut loss = |w: &[f64], tape: &mut Tape<f64>| {
+            input.product(w, &x, 0.0, tape.first());
+            trunk.forward(w, tape);
+            output.forward(w, tape.output(), &mut y);
+            (&c * &y).sum()
+        };
+        loss(&w, &mut tape);
+        // With beta zero, what stood in the gradient does not matter; with one, it is added to.
+        let mut grad = vec![f64::NAN; at.len];
         let mut dh = Array2::zeros((4, 5));
-        output.backward_inputs(&w, c.view(), 0.0, dh.view_mut());
-        let ds = trunk.backward(&w, &tape, dh, &mut grad);
-        input.backward_weights(x.view(), ds.view(), &mut grad);
-        let mut dx = Array2::zeros((4, 3));
-        input.backward_inputs(&w, ds.view(), 0.0, dx.view_mut());
+        for beta in [0.0, 1.0] {
+            loss(&w, &mut tape);
+            output.backward_weights(tape.output(), &c, beta, &mut grad);
+            output.backward_inputs(&w, &c, 0.0, &mut dh);
+            trunk.backward(&w, &mut tape, &mut dh, beta, &mut grad);
+            let ds = tape.first().clone();
+            input.backward_weights(&x, &ds, beta, &mut grad);
+        }
         let h = 1e-6;
         for i in 0..at.len {
             let at = w[i];
             w[i] = at + h;
-            let up = loss(&w, &x).1;
+            let up = loss(&w, &mut tape);
             w[i] = at - h;
-            let down = loss(&w, &x).1;
+            let down = loss(&w, &mut tape);
             w[i] = at;
-            let want = (up - down) / (2.0 * h);
+            let want = (up - down) / h;
             assert!((grad[i] - want).abs() < 1e-7 * (1.0 + want.abs()), "weight {i}: {} {want}", grad[i]);
-        }
-        for i in 0..12 {
-            let (r, k) = (i / 3, i % 3);
-            let at = x[(r, k)];
-            x[(r, k)] = at + h;
-            let up = loss(&w, &x).1;
-            x[(r, k)] = at - h;
-            let down = loss(&w, &x).1;
-            x[(r, k)] = at;
-            let want = (up - down) / (2.0 * h);
-            assert!((dx[(r, k)] - want).abs() < 1e-7 * (1.0 + want.abs()), "input {i}");
         }
     }
 }

@@ -1,15 +1,20 @@
 //! z given the observed cells, from the conditional prior p(z | x_o), and what follows for the missing ones: the path of
 //! fills and draws.
 
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 
-use crate::kernel::Real;
+use crate::data::scaling::Features;
+use crate::kernel::{Real, vectorised};
 use crate::likelihood::{Head, Likelihood};
-use crate::model::Vae;
+use crate::model::net::{flat, flat_mut};
+use crate::model::{Context, Decoded, Vae};
 
 /// Rows a product is made of when a fitted model is applied: always this many, padded, so that a row's answer does not
 /// depend on its company.
 pub(crate) const BLOCK: usize = 64;
+
+/// Latent points of a row that are decoded in one product.
+pub(crate) const AT_ONCE: usize = 4;
 
 /// Where each head's expected values stand in a row of expectations: a number takes one place, levels one each.
 pub(crate) fn outcome_starts(heads: &[Head]) -> Vec<usize> {
@@ -22,49 +27,75 @@ pub(crate) fn outcome_starts(heads: &[Head]) -> Vec<usize> {
     starts
 }
 
-/// E[x | x_v] in model units, (n, outcomes): the mean over z_l = m + s ⊙ noise_l of each head's expected values. `noise`
-/// is (draws, latent), common to all rows.
-pub(crate) fn expected<F: Real>(
-    vae: &Vae,
-    w: &[F],
-    visible: ArrayView2<F>,
-    count: ArrayView1<usize>,
-    noise: ArrayView2<F>,
-) -> Array2<F> {
-    let starts = outcome_starts(&vae.heads);
-    let width = starts[vae.heads.len()];
-    let n = visible.nrows();
-    let context = vae.condition(w, visible, count);
-    let mut mean = Array2::zeros((n, width));
-    let mut one = vec![F::zero(); width];
-    let share = F::of(1.0 / noise.nrows() as f64);
-    for e in noise.rows() {
-        let common = e.broadcast((n, vae.latent)).expect("a row of noise has latent entries");
-        let z = context.prior.sample(common, 1);
-        let eta = vae.decode(w, &context, z, 1).eta;
-        for (eta, mut mean) in eta.rows().into_iter().zip(mean.rows_mut()) {
-            expect_row(&vae.heads, &starts, eta.to_slice().expect("standard layout"), &mut one);
-            mean.iter_mut().zip(&one).for_each(|(m, &x)| *m += share * x);
+/// A block of rows: what is visible of them, and the buffers of their answers.
+#[derive(Debug)]
+pub(crate) struct Block<F> {
+    /// Features of the visible cells of [`BLOCK`] rows, and how many are visible.
+    pub visible: Features<F>,
+    pub count: Array1<usize>,
+    /// (BLOCK, outcomes): the sum that [`Block::add_expected`] makes.
+    pub expected: Array2<F>,
+    context: Context<F>,
+    /// `at_once` latent points a row.
+    decoded: Decoded<F>,
+    noise: Array2<F>,
+    starts: Vec<usize>,
+    one: Vec<F>,
+}
+
+impl<F: Real> Block<F> {
+    /// Buffers; `at_once` latent points of a row are decoded in one product.
+    pub fn new(vae: &Vae, at_once: usize) -> Block<F> {
+        let starts = outcome_starts(&vae.heads);
+        let outcomes = starts[vae.heads.len()];
+        Block {
+            visible: Features::new(vae.features, BLOCK),
+            count: Array1::zeros(BLOCK),
+            expected: Array2::zeros((BLOCK, outcomes)),
+            context: vae.context(BLOCK),
+            decoded: vae.decoded(BLOCK * at_once),
+            noise: Array2::zeros((BLOCK * at_once, vae.latent)),
+            starts,
+            one: vec![F::zero(); outcomes],
         }
     }
-    mean
-}
 
-fn expect_row<F: Real>(heads: &[Head], starts: &[usize], eta: &[F], out: &mut [F]) {
-    for (j, head) in heads.iter().enumerate() {
-        head.law.expected(&eta[head.eta.clone()], &mut out[starts[j]..starts[j + 1]]);
+    /// Adds to `expected` the given share of E[x | x_v] in model units: the mean over z_l = m + s ⊙ noise_l of each head's
+    /// expected values. `noise`, (draws, latent), is common to all rows; draws are a multiple of what is decoded at once.
+    pub fn add_expected(&mut self, vae: &Vae, w: &[F], noise: ArrayView2<F>, share: F) {
+        vae.condition(w, &self.visible, &self.count, &mut self.context);
+        let at_once = self.noise.nrows() / BLOCK;
+        let share = share / F::of(noise.nrows() as f64);
+        let Block { expected, context, decoded, noise: common, starts, one, .. } = self;
+        let width = one.len();
+        for some in noise.axis_chunks_iter(ndarray::Axis(0), at_once) {
+            for (r, mut e) in common.rows_mut().into_iter().enumerate() {
+                e.assign(&some.row(r % at_once));
+            }
+            context.prior.sample(common.view(), &mut decoded.z);
+            vae.decode(w, context, decoded);
+            let (eta, expected) = (flat(&decoded.eta), flat_mut(expected));
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (eta, at) in eta.chunks_exact(vae.outputs.max(1)).zip(0..) {
+                        let mean = &mut expected[at / at_once * width..][..width];
+                        for (j, head) in vae.heads.iter().enumerate() {
+                            head.law.expected(&eta[head.eta.clone()], &mut one[starts[j]..starts[j + 1]]);
+                        }
+                        mean.iter_mut().zip(&*one).for_each(|(m, &x)| *m += share * x);
+                    }
+                },
+            );
+        }
     }
-}
 
-/// η of one latent point a row, z = m + s ⊙ noise: (n, outputs). `noise` is (n, latent).
-pub(crate) fn decoded_draw<F: Real>(
-    vae: &Vae,
-    w: &[F],
-    visible: ArrayView2<F>,
-    count: ArrayView1<usize>,
-    noise: ArrayView2<F>,
-) -> Array2<F> {
-    let context = vae.condition(w, visible, count);
-    let z = context.prior.sample(noise, 1);
-    vae.decode(w, &context, z, 1).eta
+    /// η of one latent point a row, z = m + s ⊙ noise: (BLOCK, outputs). `noise` is (BLOCK, latent); the block decodes one
+    /// latent point at once.
+    pub fn draw(&mut self, vae: &Vae, w: &[F], noise: ArrayView2<F>) -> &Array2<F> {
+        vae.condition(w, &self.visible, &self.count, &mut self.context);
+        self.context.prior.sample(noise, &mut self.decoded.z);
+        vae.decode(w, &self.context, &mut self.decoded);
+        &self.decoded.eta
+    }
 }

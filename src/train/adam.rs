@@ -11,8 +11,15 @@ use crate::kernel::{AdamStep, sum_of_squares};
 pub(crate) trait Objective {
     /// Steps of an epoch.
     fn steps(&self) -> usize;
-    /// Writes the gradient of the mean bound at step `step` (counted over all epochs) to `grad`.
-    fn gradient(&self, step: usize, progress: f64, w: &[f32], grad: &mut [f32]) -> crate::error::Result<()>;
+    /// Computes the gradient of the mean bound at step `step` (counted over all epochs) and hands it on with the weights: as
+    /// a sum, and what that is to be multiplied by.
+    fn with_gradient(
+        &self,
+        step: usize,
+        progress: f64,
+        w: &mut [f32],
+        update: impl FnOnce(&mut [f32], &[f32], f32),
+    ) -> crate::error::Result<()>;
     /// Minus the held-out score.
     fn cost(&self, w: &[f32]) -> crate::error::Result<f32>;
 }
@@ -32,7 +39,6 @@ pub(crate) struct Adam {
     pub time_limit: Option<Duration>,
     start: Instant,
     weights: Vec<f32>,
-    grad: Vec<f32>,
     m: Vec<f32>,
     v: Vec<f32>,
     step: usize,
@@ -43,6 +49,8 @@ pub(crate) struct Adam {
     cuts: u32,
 }
 
+/// β₁ and β₂.
+const BETA: (f32, f32) = (0.9, 0.99);
 /// On a plateau the step size is cut to this share, so many times, before the fit stops.
 const CUT: f32 = 0.3;
 const CUTS: u32 = 2;
@@ -57,7 +65,6 @@ impl Adam {
             time_limit,
             start,
             weights: Vec::new(),
-            grad: Vec::new(),
             m: Vec::new(),
             v: Vec::new(),
             step: 0,
@@ -95,7 +102,7 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
     fn init(&mut self, problem: &mut Problem<O>, mut state: AdamState) -> Result<(AdamState, Option<KV>), Error> {
         self.weights = state.get_param().cloned().unwrap_or_default();
         let n = self.weights.len();
-        (self.grad, self.m, self.v) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        (self.m, self.v) = (vec![0.0; n], vec![0.0; n]);
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&self.weights)?))?;
         state = state.cost(cost);
         Ok((state, None))
@@ -104,30 +111,29 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
     fn next_iter(&mut self, problem: &mut Problem<O>, mut state: AdamState) -> Result<(AdamState, Option<KV>), Error> {
         let mut mean = state.take_param().unwrap_or_default();
         let steps = problem.problem("steps_count", |p| Ok(p.steps()))?;
-        let beta = (0.9f32, 0.99f32);
         for _ in 0..steps {
             let progress = self.progress(steps);
             if progress >= 1.0 {
                 break;
             }
-            problem.problem("gradient_count", |p| Ok(p.gradient(self.step, progress, &self.weights, &mut self.grad)?))?;
-            let norm = sum_of_squares(&self.grad).sqrt();
-            self.step += 1;
-            let t = self.step as i32;
-            if !norm.is_finite() {
-                // A step that overflowed is not taken; that the weights stay finite is checked by the cost.
-                continue;
-            }
-            self.norm += (norm.min(5.0 * self.norm.max(norm * f64::from(t == 1))) - self.norm) / f64::from(t.min(50));
-            AdamStep {
-                beta,
-                correction: (1.0 / (1.0 - beta.0.powi(t)), 1.0 / (1.0 - beta.1.powi(t))),
-                step_size: self.step_size * self.factor * schedule(progress) as f32,
-                decay: self.decay,
-                scale: (2.0 * self.norm / norm.max(1e-30)).min(1.0) as f32,
-                averaging: 1.0 / (self.step.min(steps.min(200)) as f32),
-            }
-            .apply(&mut self.weights, &self.grad, &mut self.m, &mut self.v, &mut mean);
+            let step_size = self.step_size * self.factor * schedule(progress) as f32;
+            let averaging = 1.0 / ((self.step + 1).min(steps.min(200)) as f32);
+            let Adam { weights, m, v, step, norm, decay, .. } = self;
+            let at = *step;
+            let update = |w: &mut [f32], grad: &[f32], scale: f32| {
+                *step += 1;
+                let this = f64::from(scale) * sum_of_squares(grad).sqrt();
+                if !this.is_finite() {
+                    // A step that overflowed is not taken; that the weights stay finite is checked by the cost.
+                    return;
+                }
+                let t = *step as i32;
+                *norm += (this.min(5.0 * norm.max(this * f64::from(t == 1))) - *norm) / f64::from(t.min(50));
+                let correction = (1.0 / (1.0 - BETA.0.powi(t)), 1.0 / (1.0 - BETA.1.powi(t)));
+                let scale = scale * (2.0 * *norm / this.max(1e-30)).min(1.0) as f32;
+                AdamStep { beta: BETA, correction, step_size, decay: *decay, scale, averaging }.apply(w, grad, m, v, &mut mean);
+            };
+            problem.problem("gradient_count", |p| Ok(p.with_gradient(at, progress, weights, update)?))?;
         }
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&mean)?))?;
         // An infinite cost says that nothing was held out: every epoch counts as better than the last.
@@ -167,10 +173,16 @@ mod tests {
         fn steps(&self) -> usize {
             500
         }
-        fn gradient(&self, _: usize, _: f64, w: &[f32], grad: &mut [f32]) -> crate::error::Result<()> {
+        fn with_gradient(
+            &self,
+            _: usize,
+            _: f64,
+            w: &mut [f32],
+            update: impl FnOnce(&mut [f32], &[f32], f32),
+        ) -> crate::error::Result<()> {
             let (x, y) = (w[0], w[1]);
-            grad[0] = 2.0 * (1.0 - x) + 40.0 * x * (y - x * x);
-            grad[1] = -20.0 * (y - x * x);
+            let grad = [2.0 * (1.0 - x) + 40.0 * x * (y - x * x), -20.0 * (y - x * x)];
+            update(w, &grad, 1.0);
             Ok(())
         }
         fn cost(&self, w: &[f32]) -> crate::error::Result<f32> {

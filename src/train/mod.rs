@@ -9,18 +9,17 @@ use std::time::{Duration, Instant};
 
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, State};
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use crate::data::scaling::{Rows, Scaling};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::add;
-use crate::model::bound::{Batch, Estimator, Proposal, bound_and_grad};
-use crate::model::posterior::{BLOCK, expected, outcome_starts};
+use crate::model::bound::{Batch, Estimator, Gradient, Proposal, Workspace};
+use crate::model::posterior::{AT_ONCE, BLOCK, Block, outcome_starts};
 use crate::model::{Vae, marginal_bias};
-use crate::rng::{Purpose, Stream, normals, pair, stream};
+use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
 use adam::{Adam, AdamState, Objective};
 
 /// Sizes and lengths of a fit, from the table's shape.
@@ -78,6 +77,16 @@ impl Plan {
             held_share: if thousands < 2.0 { 0.1 } else { 0.04 },
             held_most: 5000,
         }
+    }
+
+    /// Floating-point operations of a whole fit of one member as if every product were dense.
+    pub fn operations(&self, vae: &Vae) -> f64 {
+        let row = |encoder| vae.operations(encoder, self.k) as f64;
+        let shards = self.batch / SHARD;
+        let takes_encoder = |step: usize| (0..shards).filter(|s| (step + s).is_multiple_of(ENCODER_TURN)).count();
+        let steps = 0..self.epochs * self.steps_per_epoch;
+        let rows = steps.map(|step| (takes_encoder(step) as f64, shards as f64));
+        rows.map(|(encoder, all)| SHARD as f64 * (encoder * row(true) + (all - encoder) * row(false))).sum()
     }
 }
 
@@ -153,21 +162,12 @@ impl Trainer<'_> {
         let mut rng = stream(self.seed, Purpose::Init, member as u64);
         let first = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
         let noise = normals((SCORE_DRAWS, self.vae.latent), &mut rng);
-        let shards = plan.batch.div_ceil(SHARD);
         let threads = rayon::current_num_threads();
         // A member's share of the time, from its own start.
         let share = (threads as f64 / plan.members as f64).min(1.0);
         let time_limit = self.time_limit.map(|t| t.mul_f64(share).min(t.saturating_sub(self.start.elapsed())));
         let start = Instant::now();
-        let objective = Fit {
-            trainer: self,
-            parallel: plan.members < threads,
-            member,
-            held: &held,
-            noise,
-            order: RefCell::new(Order { rows: (0..self.rows.target.nrows()).collect(), passes: 0 }),
-            grads: RefCell::new(vec![vec![0.0; self.vae.weights]; shards]),
-        };
+        let objective = Fit::new(self, plan.members < threads, member, &held, noise);
         let solver =
             Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, start);
         let run = Executor::new(objective, solver)
@@ -185,13 +185,14 @@ impl Trainer<'_> {
         Ok(Member { weights, held, epochs: done, timed_out })
     }
 
-    /// Σ of the losses of the held-out cells of some rows.
-    fn held_out_loss(&self, held: &HeldOut, rows: &[usize], w: &[f32], noise: &Array2<f32>) -> f64 {
+    /// Σ of the losses of the held-out cells of some rows, [`BLOCK`] at most.
+    fn held_out_loss(&self, held: &HeldOut, rows: &[usize], w: &[f32], noise: &Array2<f32>, block: &mut Block<f32>) -> f64 {
         let starts = outcome_starts(&self.vae.heads);
-        let (features, count) = visible_block(self.scaling, self.rows, rows, rows.len(), |i, j| !held.cells[(i, j)]);
-        let mean = expected(self.vae, w, features.view(), count.view(), noise.view());
+        show_block(self.scaling, self.rows, rows, |i, j| !held.cells[(i, j)], block);
+        block.expected.fill(0.0);
+        block.add_expected(self.vae, w, noise.view(), 1.0);
         let mut total = 0.0;
-        for (&i, mean) in rows.iter().zip(mean.rows()) {
+        for (&i, mean) in rows.iter().zip(block.expected.rows()) {
             let mean = mean.to_slice().expect("standard layout");
             for j in (0..self.vae.heads.len()).filter(|&j| held.cells[(i, j)]) {
                 total += fill_loss(&mean[starts[j]..starts[j + 1]], self.rows.target[(i, j)]);
@@ -234,32 +235,84 @@ struct Fit<'a> {
     noise: Array2<f32>,
     /// argmin hands out shared references only, so what a step changes sits in cells.
     order: RefCell<Order>,
-    /// One gradient a shard.
-    grads: RefCell<Vec<Vec<f32>>>,
+    /// One a shard where shards run in parallel, else one that they take in turn.
+    shards: RefCell<Vec<Shard>>,
+    blocks: RefCell<Vec<Block<f32>>>,
 }
 
 /// Rows in the order of the current pass over the table.
 struct Order {
     rows: Vec<usize>,
     passes: usize,
+    /// The rows of the current step.
+    step: Vec<usize>,
 }
 
-impl Fit<'_> {
-    /// The rows of a step: the passes' shuffled orders, one after the other.
-    fn rows_of(&self, step: usize) -> Vec<usize> {
-        let mut order = self.order.borrow_mut();
+/// What a shard's gradient takes: buffers made once.
+struct Shard {
+    batch: Batch<f32>,
+    work: Workspace<f32>,
+    gradient: Gradient<f32>,
+    observed: Vec<bool>,
+    visible: Vec<bool>,
+}
+
+impl<'a> Fit<'a> {
+    fn new(trainer: &'a Trainer<'a>, parallel: bool, member: usize, held: &'a HeldOut, noise: Array2<f32>) -> Fit<'a> {
+        let Trainer { vae, plan, .. } = *trainer;
+        let n = trainer.rows.target.nrows();
+        let d = vae.heads.len();
+        let shard = |_| Shard {
+            batch: Batch::new(vae, SHARD, plan.k),
+            work: Workspace::new(vae, SHARD, plan.k),
+            gradient: Gradient::new(vae),
+            observed: vec![false; d],
+            visible: vec![false; d],
+        };
+        let (shards, blocks) = match parallel {
+            true => (plan.batch / SHARD, rayon::current_num_threads()),
+            false => (1, 1),
+        };
+        Fit {
+            trainer,
+            parallel,
+            member,
+            held,
+            noise,
+            order: RefCell::new(Order { rows: (0..n).collect(), passes: 0, step: vec![0; plan.batch] }),
+            shards: RefCell::new((0..shards).map(shard).collect()),
+            blocks: RefCell::new((0..blocks).map(|_| Block::new(vae, AT_ONCE)).collect()),
+        }
+    }
+
+    /// Puts the rows of a step in `order.step`: the passes' shuffled orders, one after the other.
+    fn choose_rows(&self, step: usize, order: &mut Order) {
         let n = order.rows.len();
-        let batch = self.trainer.plan.batch;
-        (step * batch..(step + 1) * batch)
-            .map(|p| {
-                if p / n >= order.passes {
-                    let index = pair(self.member as u64, order.passes as u64);
-                    order.rows.shuffle(&mut stream(self.trainer.seed, Purpose::Shuffle, index));
-                    order.passes += 1;
-                }
-                order.rows[p % n]
-            })
-            .collect()
+        let batch = order.step.len();
+        for b in 0..batch {
+            let p = step * batch + b;
+            if p / n >= order.passes {
+                let index = pair(self.member as u64, order.passes as u64);
+                order.rows.shuffle(&mut stream(self.trainer.seed, Purpose::Shuffle, index));
+                order.passes += 1;
+            }
+            order.step[b] = order.rows[p % n];
+        }
+    }
+}
+
+impl Shard {
+    /// Adds the gradient of some rows; `index` numbers member, step and shard, and says which path they take.
+    fn add_gradient(&mut self, of: (&Trainer, &HeldOut), index: (usize, usize, usize), beta: f32, rows: &[usize], w: &[f32]) {
+        let (trainer, held) = of;
+        let (member, step, s) = index;
+        let mut rng = stream(trainer.seed, Purpose::Train, pair(member as u64, pair(step as u64, s as u64)));
+        let encoder = (step + s).is_multiple_of(ENCODER_TURN);
+        self.batch.proposal = if encoder { Proposal::Encoder } else { Proposal::Prior };
+        hide(trainer, held, rows, &mut rng, self);
+        fill_normals(&mut self.batch.noise, &mut rng);
+        let Shard { batch, work, gradient, .. } = self;
+        work.bound_and_grad(trainer.vae, w, batch, beta, Estimator::DoublyReparameterised, gradient);
     }
 }
 
@@ -268,33 +321,35 @@ impl Objective for Fit<'_> {
         self.trainer.plan.steps_per_epoch
     }
 
-    fn gradient(&self, step: usize, progress: f64, w: &[f32], grad: &mut [f32]) -> Result<()> {
+    fn with_gradient(
+        &self,
+        step: usize,
+        progress: f64,
+        w: &mut [f32],
+        update: impl FnOnce(&mut [f32], &[f32], f32),
+    ) -> Result<()> {
         if self.trainer.stop.load(Ordering::Relaxed) {
             return Err(ErrorKind::Interrupted.into());
         }
-        let rows = self.rows_of(step);
-        let Trainer { vae, plan, seed, .. } = *self.trainer;
+        let mut order = self.order.borrow_mut();
+        self.choose_rows(step, &mut order);
+        let rows = &order.step;
         // The divergence is warmed up over the first fifth.
         let beta = (progress / 0.2).min(1.0) as f32;
-        let (trainer, held, member) = (self.trainer, self.held, self.member as u64);
-        let mut grads = self.grads.borrow_mut();
-        let shard = |s: usize, grad: &mut Vec<f32>, rows: &[usize]| {
-            grad.fill(0.0);
-            let mut rng = stream(seed, Purpose::Train, pair(member, pair(step as u64, s as u64)));
-            let encoder = (step + s).is_multiple_of(ENCODER_TURN);
-            let batch = batch_of(trainer, held, rows, encoder, &mut rng);
-            let noise = normals((rows.len() * plan.k, vae.latent), &mut rng);
-            bound_and_grad(vae, w, &batch, noise.view(), beta, Estimator::DoublyReparameterised, grad);
-        };
+        let mut shards = self.shards.borrow_mut();
+        shards.iter_mut().for_each(|s| s.gradient.clear());
+        let (of, member) = ((self.trainer, self.held), self.member);
         if self.parallel {
-            grads.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate().for_each(|(s, (grad, rows))| shard(s, grad, rows));
+            let (work, w) = (shards.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate(), &*w);
+            work.for_each(|(s, (shard, rows))| shard.add_gradient(of, (member, step, s), beta, rows, w));
         } else {
-            grads.iter_mut().zip(rows.chunks(SHARD)).enumerate().for_each(|(s, (grad, rows))| shard(s, grad, rows));
+            for (s, rows) in rows.chunks(SHARD).enumerate() {
+                shards[0].add_gradient(of, (member, step, s), beta, rows, w);
+            }
         }
-        let scale = 1.0 / plan.batch as f32;
-        grad.fill(0.0);
-        grads.iter().for_each(|g| add(grad, g));
-        grad.iter_mut().for_each(|g| *g *= scale);
+        let (first, others) = shards.split_first_mut().expect("a batch has a shard");
+        others.iter_mut().for_each(|other| first.gradient.add(&mut other.gradient));
+        update(w, first.gradient.values(), 1.0 / rows.len() as f32);
         Ok(())
     }
 
@@ -304,11 +359,18 @@ impl Objective for Fit<'_> {
             return Ok(f32::INFINITY);
         }
         let (trainer, held, noise) = (self.trainer, self.held, &self.noise);
-        let block = |rows: &[usize]| trainer.held_out_loss(held, rows, w, noise);
-        let losses: Vec<f64> = match self.parallel {
-            true => held.rows.par_chunks(BLOCK).map(block).collect(),
-            false => held.rows.chunks(BLOCK).map(block).collect(),
+        let loss = |rows: &[usize], block: &mut Block<f32>| trainer.held_out_loss(held, rows, w, noise, block);
+        let mut blocks = self.blocks.borrow_mut();
+        // Every thread takes each so many-th block of rows.
+        let threads = blocks.len();
+        let some = |(t, block): (usize, &mut Block<f32>)| -> Vec<f64> {
+            held.rows.chunks(BLOCK).skip(t).step_by(threads).map(|rows| loss(rows, block)).collect()
         };
+        let losses: Vec<Vec<f64>> = match self.parallel {
+            true => blocks.par_iter_mut().enumerate().map(some).collect(),
+            false => blocks.iter_mut().enumerate().map(some).collect(),
+        };
+        let losses: Vec<f64> = (0..held.rows.len().div_ceil(BLOCK)).map(|b| losses[b % threads][b / threads]).collect();
         let total: f64 = losses.iter().sum();
         let mean = total / self.held.len as f64;
         if mean.is_nan() {
@@ -329,78 +391,58 @@ fn fill_loss(expected: &[f32], truth: f32) -> f64 {
     }
 }
 
-/// Features and counts of the visible cells of some rows: (size, features) and (size,); rows beyond the given ones are
-/// empty. A cell is visible where it is observed and `show` says so.
-pub(crate) fn visible_block(
+/// Puts the visible cells of some rows into a block; its further rows are empty. A cell is visible where it is observed and
+/// `show` says so.
+pub(crate) fn show_block(
     scaling: &Scaling,
     rows: &Rows<f32>,
     block: &[usize],
-    size: usize,
     show: impl Fn(usize, usize) -> bool,
-) -> (Array2<f32>, Array1<usize>) {
-    let mut features = Array2::zeros((size, scaling.features()));
-    let mut count = Array1::zeros(size);
-    let d = rows.target.ncols();
-    let mut visible = vec![false; d];
+    into: &mut Block<f32>,
+) {
+    let mut visible = vec![false; rows.target.ncols()];
     for (r, &i) in block.iter().enumerate() {
         let target = rows.target.row(i);
-        (0..d).for_each(|j| visible[j] = !target[j].is_nan() && show(i, j));
-        count[r] = visible.iter().filter(|v| **v).count();
-        write_row(scaling, rows, i, &visible, &mut features, r);
+        visible.iter_mut().zip(target).enumerate().for_each(|(j, (v, x))| *v = !x.is_nan() && show(i, j));
+        into.count[r] = visible.iter().filter(|v| **v).count();
+        scaling.write_features(rows, i, &visible, &mut into.visible, r);
     }
-    (features, count)
-}
-
-fn write_row(scaling: &Scaling, rows: &Rows<f32>, i: usize, visible: &[bool], into: &mut Array2<f32>, r: usize) {
-    let (target, place) = (rows.target.row(i), rows.place.row(i));
-    scaling.write_features(
-        target.as_slice().expect("standard layout"),
-        place.as_slice().expect("standard layout"),
-        visible,
-        into.row_mut(r).into_slice().expect("standard layout"),
-    );
+    for r in block.len()..BLOCK {
+        into.count[r] = 0;
+        into.visible.clear(r);
+    }
 }
 
 /// The hiding law: per row a hidden share uniform on [0, 0.7] of its observed cells, at least one; on the encoder's
 /// path two fifths of the rows see nothing.
-fn batch_of(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], encoder: bool, rng: &mut Stream) -> Batch<f32> {
+fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream, shard: &mut Shard) {
     let (scaling, rows) = (trainer.scaling, trainer.rows);
-    let (n, d) = (block.len(), rows.target.ncols());
-    let p = scaling.features();
-    let mut batch = Batch {
-        visible: Array2::zeros((n, p)),
-        count: Array1::zeros(n),
-        proposal: if encoder { Proposal::Encoder(Array2::zeros((n, p))) } else { Proposal::Prior },
-        target: Array2::zeros((n, d)),
-        scored: Array2::from_elem((n, d), false),
-    };
-    let mut observed = vec![false; d];
-    let mut visible = vec![false; d];
+    let Shard { batch, observed, visible, .. } = shard;
+    let encoder = batch.proposal == Proposal::Encoder;
     for (r, &i) in block.iter().enumerate() {
         let target = rows.target.row(i);
         let mut total = 0;
-        for j in 0..d {
-            observed[j] = !target[j].is_nan() && !held.cells[(i, j)];
-            total += usize::from(observed[j]);
+        for (j, observed) in observed.iter_mut().enumerate() {
+            *observed = !target[j].is_nan() && !held.cells[(i, j)];
+            total += usize::from(*observed);
         }
         let nothing = encoder && rng.random::<f64>() < NOTHING_VISIBLE;
         let share = if nothing { 1.0 } else { rng.random::<f64>() * HIDDEN_MOST };
         let one = rng.random_range(0..total.max(1));
         let mut at = 0;
-        for j in 0..d {
-            let hide = rng.random::<f64>() < share || (observed[j] && at == one);
-            at += usize::from(observed[j]);
-            visible[j] = observed[j] && !hide;
-            batch.scored[(r, j)] = observed[j] && hide;
-            if observed[j] {
+        for (j, &observed) in observed.iter().enumerate() {
+            let hide = rng.random::<f64>() < share || (observed && at == one);
+            at += usize::from(observed);
+            visible[j] = observed && !hide;
+            batch.scored[(r, j)] = observed && hide;
+            if observed {
                 batch.target[(r, j)] = target[j];
             }
         }
         batch.count[r] = visible.iter().filter(|v| **v).count();
-        write_row(scaling, rows, i, &visible, &mut batch.visible, r);
-        if let Proposal::Encoder(features) = &mut batch.proposal {
-            write_row(scaling, rows, i, &observed, features, r);
+        scaling.write_features(rows, i, visible, &mut batch.visible, r);
+        if encoder {
+            scaling.write_features(rows, i, observed, &mut batch.observed, r);
         }
     }
-    batch
 }

@@ -1,0 +1,116 @@
+//! How near the training comes to what the machine can do: `cargo bench --bench limit`.
+//!
+//! Prints the peak of f32 multiply-adds, the rate of the product at the shapes of the default network, and that of the
+//! training step: operations as if every product were dense (whatever is gathered), over time, over the peak.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use lacuna::VaeConfig;
+use lacuna::polars::prelude::*;
+use pulp::{Simd, WithSimd};
+
+/// Independent multiply-adds in as many registers as hide their latency.
+struct Peak(u64);
+
+impl WithSimd for Peak {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let (x, y) = (simd.splat_f32s(black_box(0.999_999)), simd.splat_f32s(black_box(1e-7)));
+        let mut a = [simd.splat_f32s(1.0); 12];
+        let start = Instant::now();
+        for _ in 0..self.0 {
+            let [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11] = a;
+            let f = |v| simd.mul_add_f32s(v, x, y);
+            a = [f(a0), f(a1), f(a2), f(a3), f(a4), f(a5), f(a6), f(a7), f(a8), f(a9), f(a10), f(a11)];
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        black_box(a);
+        (self.0 * 12 * 2 * S::F32_LANES as u64) as f64 / seconds / 1e9
+    }
+}
+
+/// The best of several, since anything else on the machine only slows down.
+fn best(times: usize, one: impl FnMut() -> f64) -> f64 {
+    std::iter::repeat_with(one).take(times).fold(0.0, f64::max)
+}
+
+/// Rate of `rows × inputs` by `inputs × outputs`, one thread, GFLOP/s.
+fn product(rows: usize, inputs: usize, outputs: usize) -> f64 {
+    let (a, b, mut c) = (vec![0.5f32; rows * inputs], vec![0.25f32; inputs * outputs], vec![0f32; rows * outputs]);
+    let operations = 2.0 * (rows * inputs * outputs) as f64;
+    let repeats = (1e9 / operations) as usize;
+    best(5, || {
+        let start = Instant::now();
+        for _ in 0..repeats {
+            // SAFETY: the three vectors have the sizes that the shapes and strides name.
+            unsafe {
+                let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+                let (o, i) = (outputs as isize, inputs as isize);
+                let none = gemm::Parallelism::None;
+                gemm::gemm(rows, outputs, inputs, c, 1, o, false, a, 1, i, b, 1, o, 0.0, 1.0, false, false, false, none);
+            }
+        }
+        black_box(&c);
+        operations * repeats as f64 / start.elapsed().as_secs_f64() / 1e9
+    })
+}
+
+/// Numbers that depend on two latent ones, a fifth of the cells missing.
+fn numbers(n: usize, d: usize) -> Vec<Column> {
+    let cell = |i: usize, j: usize| {
+        let (a, b) = ((i * 7919 % 1000) as f64 / 500.0 - 1.0, (i * 104_729 % 1000) as f64 / 500.0 - 1.0);
+        (a * (j as f64 + 1.0)).sin() + b * (j as f64).cos() + (i * 31 + j * 17) as f64 % 7.0 / 20.0
+    };
+    let column = |j: usize| {
+        let cells = (0..n).map(|i| ((i * 13 + j * 5) % 10 > 1).then(|| cell(i, j)));
+        Series::new(format!("x{j}").into(), cells.collect::<Vec<_>>()).into_column()
+    };
+    (0..d).map(column).collect()
+}
+
+/// Columns of as many levels as said, a fifth of the cells missing.
+fn levels(n: usize, counts: &[usize]) -> Vec<Column> {
+    let column = |(j, &k): (usize, &usize)| {
+        let cells = (0..n).map(|i| ((i * 11 + j * 3) % 10 > 1).then(|| format!("l{}", i * 7919 / (j + 1) % k)));
+        Series::new(format!("c{j}").into(), cells.collect::<Vec<_>>()).into_column()
+    };
+    counts.iter().enumerate().map(column).collect()
+}
+
+fn main() {
+    let peak = best(5, || pulp::Arch::new().dispatch(Peak(20_000_000)));
+    println!("peak of f32 multiply-adds, one thread: {peak:.0} GFLOP/s");
+    for (rows, inputs, outputs) in [(128, 162, 192), (128, 192, 192), (192, 128, 192), (256, 192, 192), (128, 192, 18)] {
+        let rate = product(rows, inputs, outputs);
+        println!("product {rows} × {inputs} × {outputs}: {rate:.0} GFLOP/s, {:.0} % of the peak", 100.0 * rate / peak);
+    }
+    let n = 20_000;
+    let frame = |columns| DataFrame::new(n, columns).expect("columns of one length");
+    // The shape of the adult table: six numbers; levels as many as its columns have.
+    let adult = [numbers(n, 6), levels(n, &[9, 16, 7, 15, 6, 5, 2, 42, 2])].concat();
+    for (name, df) in [("numbers, 20 000 × 9", frame(numbers(n, 9))), ("adult-like, 20 000 × 15", frame(adult))] {
+        for batch in [128, 256, 512] {
+            let mut one_thread = 0.0;
+            for threads in [1, 2] {
+                let config = VaeConfig::default().members(2).threads(threads);
+                let steps = 60_000 / batch;
+                let rate = best(3, || {
+                    let (seconds, operations) = config.training_rate(&df, batch, steps).expect("a fit");
+                    operations / seconds / 1e9
+                });
+                let share = 100.0 * rate / (peak * threads as f64);
+                print!("training step, {name}, batch {batch}, threads {threads}: {rate:.0} GFLOP/s, {share:.0} % of the peak");
+                match threads {
+                    1 => {
+                        one_thread = rate;
+                        println!();
+                    }
+                    _ => println!(", {:.2} × one thread", rate / one_thread),
+                }
+            }
+        }
+    }
+}
