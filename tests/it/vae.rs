@@ -7,7 +7,7 @@ use lacuna::polars::prelude::*;
 use lacuna::{ErrorKind, Fit, Imputer, VaeConfig, Warning};
 
 /// y = 2 x + 1 and a level that x decides; every third y and every fourth level is missing.
-fn frame(n: usize) -> DataFrame {
+pub fn frame(n: usize) -> DataFrame {
     let x: Vec<f64> = (0..n).map(|i| (i * 37 % 101) as f64 / 25.0 - 2.0).collect();
     let y: Vec<Option<f64>> = x.iter().enumerate().map(|(i, x)| (i % 3 != 0).then_some(2.0 * x + 1.0)).collect();
     let side: Vec<Option<&str>> =
