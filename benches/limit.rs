@@ -1,13 +1,14 @@
 //! How near the training comes to what the machine can do: `cargo bench --bench limit`.
 //!
 //! Prints the peak of f32 multiply-adds, the rate of the product at the shapes of the default network, and that of the
-//! training step: operations as if every product were dense (whatever is gathered), over time, over the peak.
+//! training step: operations as if every product were dense (whatever is gathered), over time, over the peak. Then how
+//! many cells a second are filled with more or fewer latent points a row, and how far from the fill with 256 of them.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use lacuna::VaeConfig;
 use lacuna::polars::prelude::*;
+use lacuna::{Filled, Fit, Imputer, VaeConfig};
 use pulp::{Simd, WithSimd};
 
 /// Independent multiply-adds in as many registers as hide their latency.
@@ -112,5 +113,30 @@ fn main() {
                 }
             }
         }
+    }
+    fills();
+}
+
+/// Cells a second, and the root mean square distance from the fill with many latent points, in standard deviations.
+fn fills() {
+    let df = DataFrame::new(20_000, numbers(20_000, 20)).expect("columns of one length");
+    let imputer = VaeConfig::default().epochs(10).fit(&df).expect("a fit");
+    let many = imputer.clone().with_fill_draws(256).fill(&df).expect("a fill");
+    let cells = |filled: &Filled| (0..20).flat_map(|j| filled.cells(&format!("x{j}")).expect("a column").1.to_vec()).collect();
+    let many: Vec<f64> = cells(&many);
+    for draws in [4, 8, 16, 64] {
+        let imputer = imputer.clone().with_fill_draws(draws);
+        let (mut square, mut count) = (0.0, 0.0);
+        let rate = best(3, || {
+            let start = Instant::now();
+            let filled = imputer.fill(&df).expect("a fill");
+            let seconds = start.elapsed().as_secs_f64();
+            let filled: Vec<f64> = cells(&filled);
+            count = filled.len() as f64;
+            square = filled.iter().zip(&many).map(|(a, b)| (a - b).powi(2)).sum();
+            count / seconds
+        });
+        let distance = (square / count).sqrt();
+        println!("fill, 20 000 × 20, {draws} latent points: {rate:.0} cells/s, {distance:.5} from 256 points");
     }
 }
