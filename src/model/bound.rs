@@ -107,9 +107,9 @@ fn forward<F: Real>(vae: &Vae, w: &[F], batch: &Batch<F>, noise: ArrayView2<F>, 
 /// Σ over the scored cells of ln p(x_j | η_j), nats; ∂/∂η is written for those cells' heads.
 pub(crate) fn log_prob<F: Real>(heads: &[Head], eta: &[F], target: &[F], scored: &[bool], d_eta: &mut [F]) -> F {
     let mut total = F::zero();
-    for (j, head) in heads.iter().enumerate() {
-        if scored[j] {
-            total += head.law.log_prob_grad(&eta[head.eta.clone()], target[j], &mut d_eta[head.eta.clone()]);
+    for head in heads {
+        if scored[head.column] {
+            total += head.law.log_prob_grad(&eta[head.eta.clone()], target[head.column], &mut d_eta[head.eta.clone()]);
         }
     }
     total

@@ -134,7 +134,8 @@ impl Vae {
     pub fn init<F: Real>(&self, bias: &[F], rng: &mut Stream) -> Vec<F> {
         let mut w = vec![F::zero(); self.weights];
         // About d features of a row are not zero, not all of them.
-        let active = (self.heads.len().max(1) as f64 / self.features.max(1) as f64).sqrt();
+        let columns = self.heads.last().map_or(1, |h| h.column + 1);
+        let active = (columns as f64 / self.features.max(1) as f64).sqrt();
         for (layer, gain) in [
             (&self.encoder_in, 1.5 / active),
             (&self.encoder_out, 0.3),
@@ -273,17 +274,19 @@ impl Vae {
     }
 }
 
-/// The decoder's output biases that give every column its marginal: log shares of levels, zero for numbers.
+/// The decoder's output biases that give every column its marginal: log shares of levels, zero where the law's own
+/// constants do that.
 pub(crate) fn marginal_bias<F: Real>(heads: &[Head], scaling: &crate::data::scaling::Scaling) -> Vec<F> {
     use crate::data::scaling::ColumnScaling::Levels;
     let mut bias = vec![F::zero(); heads.last().map_or(0, |h| h.eta.end)];
-    for (head, column) in heads.iter().zip(&scaling.columns) {
-        let Levels { share } = column else { continue };
+    for head in heads {
+        let Levels { share } = &scaling.columns[head.column] else { continue };
         // A level never seen still has a share, as if seen half a time in a hundred cells.
         let log = |p: f64| (p + 0.005).ln();
         match head.law {
             Law::Bernoulli(_) => bias[head.eta.start] = F::of(log(share.get(1).copied().unwrap_or(0.0)) - log(share[0])),
-            _ => bias[head.eta.clone()].iter_mut().zip(share).for_each(|(b, &p)| *b = F::of(log(p))),
+            Law::Categorical(_) => bias[head.eta.clone()].iter_mut().zip(share).for_each(|(b, &p)| *b = F::of(log(p))),
+            _ => {}
         }
     }
     bias

@@ -1,6 +1,7 @@
 //! Minibatches to weights: the hiding law, held-out cells, early stopping, the members of an ensemble.
 
 pub(crate) mod adam;
+pub(crate) mod pilot;
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -193,8 +194,8 @@ impl Trainer<'_> {
         let mut total = 0.0;
         for (&i, mean) in rows.iter().zip(mean.rows()) {
             let mean = mean.to_slice().expect("standard layout");
-            for j in (0..self.vae.heads.len()).filter(|&j| held.cells[(i, j)]) {
-                total += fill_loss(&mean[starts[j]..starts[j + 1]], self.rows.target[(i, j)]);
+            for (h, head) in self.vae.heads.iter().enumerate().filter(|(_, head)| held.cells[(i, head.column)]) {
+                total += fill_loss(&mean[starts[h]..starts[h + 1]], self.rows.target[(i, head.column)]);
             }
         }
         total
