@@ -24,3 +24,4 @@ pub use impute::knn::{KnnConfig, KnnImputer, Weights};
 pub use impute::mean::{MeanConfig, MeanImputer, Strategy};
 pub use impute::vae::{Progress, VaeConfig, VaeImputer};
 pub use impute::{ColumnReport, ExpectedError, Filled, Fit, Form, Imputations, Imputer, Report};
+pub use train::pilot::FamilyScore;

@@ -3,6 +3,7 @@
 
 use ndarray::Array2;
 
+use crate::data::marginal::Marginal;
 use crate::data::table::Table;
 use crate::kernel::{NOWHERE, Real};
 
@@ -24,6 +25,7 @@ pub(crate) enum ColumnScaling {
         max: f64,
         /// Ascending distinct quantiles: bin `i` lies between edges `i` and `i + 1`.
         edges: Vec<f64>,
+        marginal: Marginal,
     },
     /// Levels: codes for the likelihood, one-hot and flagged for the networks.
     Levels {
@@ -205,6 +207,14 @@ impl ColumnScaling {
         }
     }
 
+    /// The width of a cell in model units: the smallest difference between two values; one for levels.
+    pub fn unit(&self) -> f64 {
+        match self {
+            ColumnScaling::Number { sd, marginal, .. } => marginal.unit / sd,
+            ColumnScaling::Levels { .. } => 1.0,
+        }
+    }
+
     /// Bin index plus the fraction inside the bin.
     fn place(&self, x: f64) -> f64 {
         match self {
@@ -226,7 +236,8 @@ fn bins_most(d: usize) -> usize {
     (4000 / d.max(1)).clamp(2, 16)
 }
 
-fn number_scaling(mut seen: Vec<f64>, bins_most: usize) -> ColumnScaling {
+/// From the observed numbers, two distinct ones at least; bins of the encoding at most.
+pub(crate) fn number_scaling(mut seen: Vec<f64>, bins_most: usize) -> ColumnScaling {
     seen.sort_by(f64::total_cmp);
     let n = seen.len();
     // Two passes about the middle value: exact enough for a billion plus small noise. Halves, and squares relative to the
@@ -247,7 +258,7 @@ fn number_scaling(mut seen: Vec<f64>, bins_most: usize) -> ColumnScaling {
     if edges.len() < 2 {
         edges = vec![min, max];
     }
-    ColumnScaling::Number { mean, sd, min, max, edges }
+    ColumnScaling::Number { mean, sd, min, max, edges, marginal: Marginal::of(&seen) }
 }
 
 #[cfg(test)]

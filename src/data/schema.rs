@@ -76,35 +76,87 @@ impl FromStr for ColumnKind {
 }
 
 /// How a column is modelled: the distribution of a cell given the decoder's output.
+///
+/// The kind says which families fit; among those the fit chooses by held-out score, unless one is named.
+///
+/// | kind | families |
+/// |---|---|
+/// | `continuous` | `gaussian`, `student_t`, `zero_inflated_gaussian`, `zero_inflated_log_normal`, `discretised` |
+/// | `positive` | the same, `log_normal` |
+/// | `count` | the same as `continuous`, `poisson`, `negative_binomial` |
+/// | `binary` | `bernoulli`, `categorical` |
+/// | `categorical` | `categorical` |
+/// | `ordinal` | `ordinal`, `categorical` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// Normal with mean and standard deviation from the decoder.
     Gaussian,
-    /// Student's t with location, scale and degrees of freedom (above two) from the decoder.
+    /// Student's t with location, scale and degrees of freedom (above two) from the decoder: heavy tails.
     StudentT,
+    /// A number above zero whose logarithm is normal.
+    LogNormal,
+    /// A count that varies as its mean.
+    Poisson,
+    /// A count that varies more than its mean.
+    NegativeBinomial,
+    /// The most frequent value with a probability of its own, elsewhere a normal density.
+    ZeroInflatedGaussian,
+    /// The most frequent value with a probability of its own, elsewhere a number above zero whose logarithm is normal.
+    ZeroInflatedLogNormal,
+    /// One of the observed numbers, where they are few (256 at most): each has its own probability.
+    Discretised,
     /// Two levels.
     Bernoulli,
     /// Several levels.
     Categorical,
+    /// Several levels in order: cumulative logits, with an offset a level for codes that are not one scale.
+    Ordinal,
 }
 
 impl Family {
-    /// The family a kind gets when none is named.
+    /// Every family with its name.
+    const NAMES: [(&'static str, Family); 11] = [
+        ("gaussian", Family::Gaussian),
+        ("student_t", Family::StudentT),
+        ("log_normal", Family::LogNormal),
+        ("poisson", Family::Poisson),
+        ("negative_binomial", Family::NegativeBinomial),
+        ("zero_inflated_gaussian", Family::ZeroInflatedGaussian),
+        ("zero_inflated_log_normal", Family::ZeroInflatedLogNormal),
+        ("discretised", Family::Discretised),
+        ("bernoulli", Family::Bernoulli),
+        ("categorical", Family::Categorical),
+        ("ordinal", Family::Ordinal),
+    ];
+
+    /// The family that a kind has unless another is named or chosen.
     fn default_for(kind: ColumnKind) -> Family {
         match kind {
             ColumnKind::Binary => Family::Bernoulli,
-            ColumnKind::Categorical | ColumnKind::Ordinal => Family::Categorical,
+            ColumnKind::Categorical => Family::Categorical,
+            ColumnKind::Ordinal => Family::Ordinal,
             _ => Family::Gaussian,
         }
     }
 
     fn fits(self, kind: ColumnKind) -> bool {
         match self {
-            Family::Gaussian | Family::StudentT => kind.is_numeric(),
+            Family::Gaussian | Family::StudentT | Family::Discretised => kind.is_numeric(),
+            Family::ZeroInflatedGaussian | Family::ZeroInflatedLogNormal => kind.is_numeric(),
+            Family::LogNormal => kind == ColumnKind::Positive,
+            Family::Poisson | Family::NegativeBinomial => kind == ColumnKind::Count,
             Family::Bernoulli => kind == ColumnKind::Binary,
             Family::Categorical => kind.has_levels(),
+            Family::Ordinal => kind == ColumnKind::Ordinal,
         }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Family::NAMES.iter().find(|(_, family)| family == self);
+        f.pad(name.map_or("", |(n, _)| n))
     }
 }
 
@@ -122,7 +174,7 @@ pub struct ColumnSpec {
     /// Its kind; inferred when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ColumnKind>,
-    /// Its family; the kind's default when absent.
+    /// Its family; chosen by the fit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<Family>,
     /// Its levels in order; those observed when absent.
@@ -247,6 +299,8 @@ pub struct Column {
     pub(crate) dtype: DataType,
     pub(crate) kind: ColumnKind,
     pub(crate) family: Family,
+    /// The family is settled: named by the user, or chosen by a fit.
+    pub(crate) named: bool,
     pub(crate) levels: Vec<String>,
     pub(crate) bounds: (f64, f64),
     /// Filled numbers are whole.
@@ -267,7 +321,8 @@ impl Column {
         self.kind
     }
 
-    /// How it is modelled, if it is.
+    /// How it is modelled, if it is: in a fitted imputer's schema the family that was chosen, before a fit the family that
+    /// is named or, failing that, the first to be tried.
     pub fn family(&self) -> Option<Family> {
         (self.role == Role::Modelled).then_some(self.family)
     }
@@ -350,12 +405,22 @@ impl Schema {
         &self.modelled
     }
 
+    /// The same schema with the families of the modelled columns settled; `families` in the model's order.
+    pub(crate) fn with_families(mut self, families: &[Family]) -> Schema {
+        for (&j, &family) in self.modelled.iter().zip(families) {
+            self.columns[j].family = family;
+            self.columns[j].named = true;
+        }
+        self
+    }
+
     /// The modelled columns, in the model's order.
     pub(crate) fn modelled_columns(&self) -> impl Iterator<Item = &Column> {
         self.modelled.iter().map(|&j| &self.columns[j])
     }
 
-    /// The schema as a file that [`SchemaOptions`] reads back: pretty JSON with `name`, `kind`, `levels` and `bounds` where they apply.
+    /// The schema as a file that [`SchemaOptions`] reads back: pretty JSON with `name`, `kind`, `levels` and
+    /// `bounds` where they apply, and `family` where it was named or a fit has chosen it.
     pub fn to_json(&self) -> String {
         let open = |x: f64| x.is_finite().then_some(x);
         let columns: Vec<ColumnSpec> = self
@@ -364,7 +429,7 @@ impl Schema {
             .map(|c| ColumnSpec {
                 name: c.name.clone(),
                 kind: Some(c.kind),
-                family: None,
+                family: c.named.then_some(c.family),
                 levels: (!c.levels.is_empty() && c.kind.has_levels()).then(|| c.levels.clone()),
                 bounds: match (open(c.bounds.0), open(c.bounds.1)) {
                     (None, None) => None,
@@ -438,6 +503,7 @@ fn column_of(p: Profile, options: &SchemaOptions, warnings: &mut Vec<Warning>) -
         dtype: p.dtype.clone(),
         kind: ColumnKind::Ignored,
         family: Family::Gaussian,
+        named: false,
         levels: Vec::new(),
         bounds: (f64::NEG_INFINITY, f64::INFINITY),
         whole: false,
@@ -483,11 +549,13 @@ fn column_of(p: Profile, options: &SchemaOptions, warnings: &mut Vec<Warning>) -
         numbers_of(&p, &spec, &mut out)?;
     }
     out.family = spec.family.unwrap_or(Family::default_for(out.kind));
+    out.named = spec.family.is_some();
     if !out.family.fits(out.kind) {
+        let fitting: Vec<&str> = Family::NAMES.iter().filter(|(_, f)| f.fits(out.kind)).map(|(n, _)| *n).collect();
         return Err(Error::config(
             format!("family of column `{column}`"),
-            format!("{:?}", out.family),
-            format!("one that fits the kind {}", out.kind),
+            out.family,
+            format!("one that fits the kind {}: {}", out.kind, fitting.join(", ")),
         ));
     }
     Ok(out)

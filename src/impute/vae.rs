@@ -11,18 +11,19 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
-use crate::data::schema::{Column, Schema};
+use crate::data::schema::{Column, Family, Schema};
 use crate::data::table::Table;
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::{
     ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, check_m, check_threads, first_largest, gaps_by_row,
     in_pool, scatter, table_to_fit,
 };
-use crate::likelihood::{Likelihood, heads};
+use crate::likelihood::{Likelihood, candidates, heads};
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block, outcome_starts};
 use crate::rng::{Purpose, normals, pair, stream};
+use crate::train::pilot::{FamilyScore, choose};
 use crate::train::{HeldOut, Member, Plan, Trainer, show_block};
 
 /// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
@@ -122,16 +123,28 @@ impl VaeConfig {
         on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
     ) -> Result<VaeImputer> {
         let start = Instant::now();
-        let schema = Arc::new(schema.clone());
-        let table = table_to_fit(df, &schema)?;
+        let table = table_to_fit(df, &Arc::new(schema.clone()))?;
         let plan = self.plan(&table)?;
-        let mut imputer = self.unfitted(&table, &plan);
-        let rows: Rows<f32> = imputer.scaling.rows(&table);
+        let scaling = Scaling::fit(&table);
+        let rows: Rows<f32> = scaling.rows(&table);
         drop(table);
-        if imputer.schema.modelled().is_empty() || rows.target.nrows() == 0 {
-            return Ok(imputer);
-        }
-        let members = self.train(&imputer, &rows, &plan, start, on_progress)?;
+        let data = Data { schema, scaling: &scaling, rows: &rows, plan: &plan, start };
+        let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
+            true => Trained { vae: data.network(&data.candidates())?, members: Vec::new(), scores: Vec::new() },
+            false => self.train(&data, on_progress)?,
+        };
+        let Trained { vae, members, scores } = fitted;
+        let mut imputer = VaeImputer {
+            noise: antithetic(self.seed, FILL_DRAWS, plan.latent),
+            info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
+            schema: Arc::new(schema.clone().with_families(&chosen(&scores))),
+            vae,
+            scaling,
+            members: Vec::new(),
+            scores,
+            seed: self.seed,
+            threads: self.threads,
+        };
         imputer.info.errors = in_pool(self.threads, || imputer.expected_errors(&rows, &members))?;
         if members.iter().any(|m| m.held.len == 0) {
             imputer.info.warnings.push(Warning::NothingHeldOut);
@@ -143,22 +156,6 @@ impl VaeConfig {
         Ok(imputer)
     }
 
-    /// The imputer without its networks.
-    fn unfitted(&self, table: &Table, plan: &Plan) -> VaeImputer {
-        let scaling = Scaling::fit(table);
-        let schema = table.schema.clone();
-        VaeImputer {
-            vae: Vae::new(scaling.shape(), heads(schema.modelled_columns()), plan.latent, plan.width, plan.depth),
-            noise: antithetic(self.seed, FILL_DRAWS, plan.latent),
-            info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
-            scaling,
-            members: Vec::new(),
-            seed: self.seed,
-            threads: self.threads,
-            schema,
-        }
-    }
-
     /// Trains without stopping early and says how fast: seconds, and floating-point operations as if every product were
     /// dense. For the benches.
     ///
@@ -166,49 +163,49 @@ impl VaeConfig {
     /// As [`Fit::fit`].
     #[doc(hidden)]
     pub fn training_rate(&self, df: &DataFrame, batch: usize, steps: usize) -> Result<(f64, f64)> {
-        let schema = Arc::new(Schema::infer(df)?);
-        let table = table_to_fit(df, &schema)?;
+        let schema = Schema::infer(df)?;
+        let table = table_to_fit(df, &Arc::new(schema.clone()))?;
         let plan = self.plan(&table)?;
         let plan = Plan { batch, steps_per_epoch: steps, epochs: 1, held_share: 0.0, ..plan };
-        let imputer = self.unfitted(&table, &plan);
-        let rows: Rows<f32> = imputer.scaling.rows(&table);
-        let start = Instant::now();
-        self.train(&imputer, &rows, &plan, start, &mut |_| ControlFlow::Continue(()))?;
-        let seconds = start.elapsed().as_secs_f64();
-        Ok((seconds, plan.members as f64 * plan.operations(&imputer.vae)))
+        let scaling = Scaling::fit(&table);
+        let rows: Rows<f32> = scaling.rows(&table);
+        // Without a choice of families.
+        let families: Vec<Family> = schema.modelled_columns().map(|c| c.family).collect();
+        let schema = &schema.with_families(&families);
+        let data = Data { schema, scaling: &scaling, rows: &rows, plan: &plan, start: Instant::now() };
+        let trained = self.train(&data, &mut |_| ControlFlow::Continue(()))?;
+        let seconds = data.start.elapsed().as_secs_f64();
+        Ok((seconds, plan.members as f64 * plan.operations(&trained.vae)))
     }
 
-    /// Trains the members on a pool of their own while this thread hands on the news.
-    fn train(
-        &self,
-        imputer: &VaeImputer,
-        rows: &Rows<f32>,
-        plan: &Plan,
-        start: Instant,
-        on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
-    ) -> Result<Vec<Member>> {
+    /// Chooses the families and trains the members on a pool of their own while this thread hands on the news.
+    fn train(&self, data: &Data<'_>, on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send)) -> Result<Trained> {
         let stop = AtomicBool::new(false);
-        let trainer = Trainer {
-            vae: &imputer.vae,
-            scaling: &imputer.scaling,
-            rows,
-            plan,
-            seed: self.seed,
-            time_limit: self.time_limit,
-            start,
-            stop: &stop,
-        };
+        let candidates = data.candidates();
+        let pilot = candidates.iter().any(|families| families.len() > 1).then(|| data.plan.pilot());
+        let epochs = data.plan.epochs * data.plan.members + pilot.as_ref().map_or(0, |plan| plan.epochs);
         let (news, inbox) = channel();
+        let work = || {
+            let scores = match &pilot {
+                Some(plan) => {
+                    let vae = data.network(&candidates)?;
+                    let trainer = self.trainer(data, &vae, plan, PILOT_TIME, &stop);
+                    // The pilot's held-out cells and noise are its own: it comes after the last member.
+                    choose(&trainer, &candidates, &trainer.run(data.plan.members, news.clone())?)
+                }
+                None => candidates.iter().map(|families| vec![FamilyScore::untried(families[0])]).collect(),
+            };
+            let vae = data.network(&chosen(&scores).into_iter().map(|family| vec![family]).collect::<Vec<_>>())?;
+            let trainer = self.trainer(data, &vae, data.plan, 1.0, &stop);
+            let members = (0..data.plan.members).into_par_iter();
+            let members = members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()?;
+            Ok(Trained { vae, members, scores })
+        };
         std::thread::scope(|scope| {
-            let work = scope.spawn(|| {
-                in_pool(self.threads, || {
-                    let members = (0..plan.members).into_par_iter();
-                    members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()
-                })
-            });
+            let work = scope.spawn(|| in_pool(self.threads, work));
             for (before, epoch) in inbox.into_iter().enumerate() {
-                let epochs = plan.epochs * plan.members;
-                let progress = Progress { epoch: before + 1, epochs, held_out_loss: epoch.loss, elapsed: start.elapsed() };
+                let elapsed = data.start.elapsed();
+                let progress = Progress { epoch: before + 1, epochs, held_out_loss: epoch.loss, elapsed };
                 if on_progress(&progress).is_break() {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -217,6 +214,50 @@ impl VaeConfig {
             if stop.load(Ordering::Relaxed) { Err(ErrorKind::Interrupted.into()) } else { result }
         })
     }
+
+    /// A training of `vae` that may take a share of the time limit.
+    fn trainer<'a>(&self, data: &Data<'a>, vae: &'a Vae, plan: &'a Plan, share: f64, stop: &'a AtomicBool) -> Trainer<'a> {
+        let Data { scaling, rows, start, .. } = *data;
+        let time_limit = self.time_limit.map(|t| t.mul_f64(share));
+        Trainer { vae, scaling, rows, plan, seed: self.seed, time_limit, start, stop }
+    }
+}
+
+/// Share of a time limit that the choice of families may take.
+const PILOT_TIME: f64 = 0.15;
+
+/// What a fit works on.
+struct Data<'a> {
+    schema: &'a Schema,
+    scaling: &'a Scaling,
+    rows: &'a Rows<f32>,
+    plan: &'a Plan,
+    start: Instant,
+}
+
+impl Data<'_> {
+    /// The families that may suit each column, in the model's order.
+    fn candidates(&self) -> Vec<Vec<Family>> {
+        self.schema.modelled_columns().zip(&self.scaling.columns).map(|(c, s)| candidates(c, s)).collect()
+    }
+
+    fn network(&self, families: &[Vec<Family>]) -> Result<Vae> {
+        let heads = heads(self.schema.modelled_columns().zip(families), self.scaling)?;
+        Ok(Vae::new(self.scaling.shape(), heads, self.plan.latent, self.plan.width, self.plan.depth))
+    }
+}
+
+/// What comes out of the training.
+struct Trained {
+    vae: Vae,
+    members: Vec<Member>,
+    /// One entry a modelled column.
+    scores: Vec<Vec<FamilyScore>>,
+}
+
+/// The family taken for each column.
+fn chosen(scores: &[Vec<FamilyScore>]) -> Vec<Family> {
+    scores.iter().flatten().filter(|s| s.chosen).map(|s| s.family).collect()
 }
 
 /// How a fit is going, once an epoch of one network.
@@ -253,6 +294,8 @@ pub struct VaeImputer {
     /// One weight vector a member; none where no column is modelled.
     members: Vec<Vec<f32>>,
     noise: Array2<f32>,
+    /// One entry a modelled column: the families tried.
+    scores: Vec<Vec<FamilyScore>>,
     info: FittedInfo,
     seed: u64,
     threads: Option<usize>,
@@ -274,8 +317,28 @@ impl VaeImputer {
         self
     }
 
+    /// The families the fit chose from for a column, with their scores on held-out cells in a short fit of all of them; one
+    /// that was named or has no rival was not tried and has no cells. Empty for a column that is not modelled.
+    ///
+    /// ```
+    /// # use lacuna::{Family, Fit, Imputer, VaeConfig};
+    /// # use polars::prelude::*;
+    /// let x: Vec<f64> = (0..300).map(|i| if i % 3 == 0 { 0.0 } else { f64::from(i % 50) + 0.5 }).collect();
+    /// let imputer = VaeConfig::default().epochs(4).members(1).fit(&df!("x" => x)?)?;
+    /// let scores = imputer.family_scores("x");
+    /// assert!(scores.iter().any(|s| s.family == Family::ZeroInflatedGaussian && s.cells > 0));
+    /// let chosen = scores.iter().find(|s| s.chosen).map(|s| s.family);
+    /// assert_eq!(imputer.schema().column("x").unwrap().family(), chosen);
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    pub fn family_scores(&self, column: &str) -> &[FamilyScore] {
+        let place = self.schema.modelled_columns().position(|c| c.name() == column);
+        place.and_then(|k| self.scores.get(k)).map_or(&[], Vec::as_slice)
+    }
+
     /// The importance-weighted bound on ln p(x_o) of each row's observed cells with nothing visible (Mattei & Frellsen
-    /// 2019, eq. 4), (n,), nats in data units: the plain VAE's log-likelihood, approached from below as `k` grows; a row
+    /// 2019, eq. 4), (n,), nats in data units (a probability for levels,
+    /// counts and point masses, a density for other numbers): the plain VAE's log-likelihood, approached from below as `k` grows; a row
     /// without an observed cell has zero. The mean over members. Cost: `k` decoder passes a row and member.
     ///
     /// ```
@@ -301,7 +364,7 @@ impl VaeImputer {
         let all: Vec<usize> = (0..table.n()).collect();
         let latent = self.vae.latent;
         let common = normals((k, latent), &mut stream(self.seed, Purpose::Fill, 1));
-        let d = self.vae.heads.len();
+        let d = self.vae.columns;
         let buffers = || {
             let mut batch = Batch::new(&self.vae, BLOCK, k);
             batch.noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| common[(r % k, u)]);
@@ -316,6 +379,8 @@ impl VaeImputer {
                     observed[c] = !x.is_nan();
                     if observed[c] {
                         (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
+                    }
+                    if observed[c] && !self.vae.heads[c].law.is_mass(x) {
                         out[r] -= self.scaling.columns[c].ln_unit();
                     }
                 }

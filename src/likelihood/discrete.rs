@@ -1,10 +1,13 @@
-//! Levels: Bernoulli and categorical. A cell is the code of its level.
+//! Levels: Bernoulli, categorical and ordinal, a cell being the code of its level; and numbers of few distinct values.
+
+use std::sync::Arc;
 
 use ndarray_rand::rand::Rng;
 
 use super::Likelihood;
 use super::special::{log_sum_exp, softplus};
-use crate::kernel::{Real, sigmoid};
+use crate::data::marginal::VALUES_MOST;
+use crate::kernel::{Real, bounded, sigmoid};
 use crate::rng::Stream;
 
 /// Two levels; eta = (logit of level 1).
@@ -75,16 +78,237 @@ impl<F: Real> Likelihood<F> for Categorical {
     fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
         let mut p = vec![F::zero(); self.levels];
         self.expected(eta, &mut p);
-        let mut u = rng.random::<f64>();
-        for (code, p) in p.iter().enumerate() {
-            u -= p.f64();
-            if u < 0.0 {
-                return F::of(code as f64);
-            }
+        F::of(pick(&p, rng) as f64)
+    }
+}
+
+/// A code drawn from probabilities.
+fn pick<F: Real>(p: &[F], rng: &mut Stream) -> usize {
+    let mut u = rng.random::<f64>();
+    for (code, p) in p.iter().enumerate() {
+        u -= p.f64();
+        if u < 0.0 {
+            return code;
         }
-        // Rounding left a sliver beyond the last level: the most probable one takes it.
-        let best = (0..self.levels).max_by(|&a, &b| p[a].f64().total_cmp(&p[b].f64()));
-        F::of(best.unwrap_or(0) as f64)
+    }
+    // Rounding left a sliver beyond the last level: the most probable one takes it.
+    (0..p.len()).max_by(|&a, &b| p[a].f64().total_cmp(&p[b].f64())).unwrap_or(0)
+}
+
+/// Logits to probabilities in place; returns ln Σ e^{logit}.
+fn softmax<F: Real>(logits: &mut [F]) -> F {
+    let top = logits.iter().copied().fold(F::neg_infinity(), F::max);
+    let mut total = F::zero();
+    for l in logits.iter_mut() {
+        *l = (*l - top).fast_exp();
+        total += *l;
+    }
+    logits.iter_mut().for_each(|l| *l /= total);
+    top + total.ln()
+}
+
+/// ln of the scale of ordinal and discretised laws stays within ± this.
+const LN_SCALE_LIMIT: f64 = 4.0;
+
+/// Levels in order: cumulative logits (McCullagh 1980) and an offset a level, so that codes that are not one scale fit too;
+/// eta = (μ, ρ, o_1 … o_L). With all at zero each level has its share.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordinal {
+    /// Logits of the cumulative shares, ascending: one fewer than levels.
+    thresholds: Arc<[f64]>,
+}
+
+impl Ordinal {
+    /// From the share of each level. A level never seen has a share as if seen half a time in a hundred cells.
+    pub fn new(share: &[f64]) -> Ordinal {
+        let total = 1.0 + 0.005 * share.len() as f64;
+        let mut below = 0.0;
+        let cumulative = share[..share.len() - 1].iter().map(|s| {
+            below += (s + 0.005) / total;
+            (below / (1.0 - below)).ln()
+        });
+        Ordinal { thresholds: cumulative.collect() }
+    }
+
+    fn levels(&self) -> usize {
+        self.thresholds.len() + 1
+    }
+
+    /// The cumulative logits just below and just above a level, None beyond the ends.
+    fn edges<F: Real>(&self, code: usize, mean: F, precision: F) -> (Option<F>, Option<F>) {
+        let edge = |i: usize| self.thresholds.get(i).map(|&t| (F::of(t) - mean) * precision);
+        (code.checked_sub(1).and_then(edge), edge(code))
+    }
+
+    /// Writes the logits: ln of the cumulative model's probability, plus the offset.
+    fn logits<F: Real>(&self, eta: &[F], out: &mut [F]) {
+        let precision = (-bounded(eta[1], LN_SCALE_LIMIT).0).fast_exp();
+        for (code, out) in out.iter_mut().enumerate() {
+            *out = eta[2 + code] + ln_between(self.edges(code, eta[0], precision));
+        }
+    }
+}
+
+/// ln(σ(b) − σ(a)) = ln σ(b) + ln σ(−a) + ln(1 − e^{a − b}).
+fn ln_between<F: Real>((a, b): (Option<F>, Option<F>)) -> F {
+    let below = b.map_or(F::zero(), |b| -softplus(-b));
+    let above = a.map_or(F::zero(), |a| -softplus(a));
+    match (a, b) {
+        (Some(a), Some(b)) => below + above + (-(a - b).exp_m1()).ln(),
+        _ => below + above,
+    }
+}
+
+/// Its derivatives by μ and ln scale, where a = (t − μ) / scale.
+fn ln_between_slopes<F: Real>((a, b): (Option<F>, Option<F>), precision: F) -> (F, F) {
+    let (down, up) = (a.map_or(F::zero(), sigmoid), b.map_or(F::zero(), |b| sigmoid(-b)));
+    let mut by_scale = a.map_or(F::zero(), |a| a * down) - b.map_or(F::zero(), |b| b * up);
+    if let (Some(a), Some(b)) = (a, b) {
+        by_scale -= (b - a) / (b - a).exp_m1();
+    }
+    (precision * (down - up), by_scale)
+}
+
+impl<F: Real> Likelihood<F> for Ordinal {
+    fn width(&self) -> usize {
+        2 + self.levels()
+    }
+
+    fn outcomes(&self) -> usize {
+        self.levels()
+    }
+
+    fn log_prob_grad(&self, eta: &[F], x: F, d_eta: &mut [F]) -> F {
+        let code = x.f64() as usize;
+        let (slopes, offsets) = d_eta.split_at_mut(2);
+        self.logits(eta, offsets);
+        let logit = offsets[code];
+        let value = logit - softmax(offsets);
+        let (ln_scale, slope) = bounded(eta[1], LN_SCALE_LIMIT);
+        let precision = (-ln_scale).fast_exp();
+        slopes.fill(F::zero());
+        for (level, d) in offsets.iter_mut().enumerate() {
+            *d = if level == code { F::one() - *d } else { -*d };
+            let (by_mean, by_scale) = ln_between_slopes(self.edges(level, eta[0], precision), precision);
+            slopes[0] += *d * by_mean;
+            slopes[1] += *d * by_scale * slope;
+        }
+        value
+    }
+
+    fn expected(&self, eta: &[F], out: &mut [F]) {
+        self.logits(eta, out);
+        softmax(out);
+    }
+
+    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+        let mut p = vec![F::zero(); self.levels()];
+        self.expected(eta, &mut p);
+        F::of(pick(&p, rng) as f64)
+    }
+}
+
+/// Values with this share of the cells at least have an offset of their own in a discretised law.
+const OFFSET_LEAST: f64 = 0.02;
+
+/// Numbers of few distinct values: the shares of the values, tilted towards a normal density, and by an offset for each of
+/// the m frequent values; eta = (μ, ρ, o_1 … o_m). With all at zero each value has its share. It can be narrower than any
+/// count distribution, and have several modes.
+///
+/// A number that is none of the values scores as the nearest of them, less its distance.
+#[derive(Clone, Debug)]
+pub(crate) struct Discretised {
+    levels: Arc<[Level]>,
+    /// Places in `levels` of the frequent values.
+    frequent: Arc<[usize]>,
+}
+
+/// One value of a discretised column.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    /// In model units; ascending.
+    value: f64,
+    /// The value held within ± 3, in order: far ones do not rule the tilt.
+    place: f64,
+    /// ln share + place²/2, which makes the tilt nothing at μ = 0, σ = 1.
+    base: f64,
+}
+
+impl Discretised {
+    /// From the distinct values in model units, ascending, with their shares; [`VALUES_MOST`] at most.
+    pub fn new(values: impl Iterator<Item = (f64, f64)> + Clone) -> Discretised {
+        let level = |(value, share): (f64, f64)| {
+            let place = bounded(value, 3.0).0;
+            Level { value, place, base: share.ln() + 0.5 * place * place }
+        };
+        let frequent = values.clone().enumerate().filter(|(_, (_, share))| *share >= OFFSET_LEAST).map(|(i, _)| i);
+        Discretised { frequent: frequent.collect(), levels: values.map(level).collect() }
+    }
+
+    /// Writes the probabilities of the values and returns the logit of value `code` less ln Σ e^{logit}.
+    fn probabilities<F: Real>(&self, eta: &[F], code: usize, p: &mut [F]) -> F {
+        let precision = (-bounded(eta[1], LN_SCALE_LIMIT).0).fast_exp();
+        for (p, level) in p.iter_mut().zip(self.levels.iter()) {
+            let t = (F::of(level.place) - eta[0]) * precision;
+            *p = F::of(level.base) - F::of(0.5) * t * t;
+        }
+        self.frequent.iter().zip(&eta[2..]).for_each(|(&i, &offset)| p[i] += offset);
+        let logit = p[code];
+        logit - softmax(p)
+    }
+
+    /// The place of the value nearest to `x`, and how far that is.
+    fn nearest<F: Real>(&self, x: F) -> (usize, F) {
+        let above = self.levels.partition_point(|l| F::of(l.value) < x);
+        let distance = |i: usize| (x - F::of(self.levels[i].value)).abs();
+        let last = self.levels.len() - 1;
+        let (below, above) = (above.saturating_sub(1), above.min(last));
+        if distance(below) < distance(above) { (below, distance(below)) } else { (above, distance(above)) }
+    }
+}
+
+impl<F: Real> Likelihood<F> for Discretised {
+    fn width(&self) -> usize {
+        2 + self.frequent.len()
+    }
+
+    fn outcomes(&self) -> usize {
+        1
+    }
+
+    fn log_prob_grad(&self, eta: &[F], x: F, d_eta: &mut [F]) -> F {
+        let (code, distance) = self.nearest(x);
+        let mut room = [F::zero(); VALUES_MOST];
+        let d = &mut room[..self.levels.len()];
+        let value = self.probabilities(eta, code, d);
+        let (ln_scale, slope) = bounded(eta[1], LN_SCALE_LIMIT);
+        let precision = (-ln_scale).fast_exp();
+        let (mut by_mean, mut by_scale) = (F::zero(), F::zero());
+        d.iter_mut().for_each(|d| *d = -*d);
+        d[code] += F::one();
+        for (&d, level) in d.iter().zip(self.levels.iter()) {
+            let t = (F::of(level.place) - eta[0]) * precision;
+            by_mean += d * t;
+            by_scale += d * t * t;
+        }
+        d_eta[0] = by_mean * precision;
+        d_eta[1] = by_scale * slope;
+        self.frequent.iter().zip(&mut d_eta[2..]).for_each(|(&i, d_offset)| *d_offset = d[i]);
+        value - distance
+    }
+
+    fn expected(&self, eta: &[F], out: &mut [F]) {
+        let mut room = [F::zero(); VALUES_MOST];
+        let p = &mut room[..self.levels.len()];
+        self.probabilities(eta, 0, p);
+        out[0] = p.iter().zip(self.levels.iter()).fold(F::zero(), |sum, (&p, l)| sum + p * F::of(l.value));
+    }
+
+    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+        let mut room = [F::zero(); VALUES_MOST];
+        let p = &mut room[..self.levels.len()];
+        self.probabilities(eta, 0, p);
+        F::of(self.levels[pick(p, rng)].value)
     }
 }
 
@@ -108,5 +332,56 @@ mod tests {
             close(law.log_prob(&logits, number(&c["code"])), number(&c["log_prob"]));
         }
         assert!(cases.len() >= 10 && cases_c.len() >= 10);
+    }
+
+    /// The ρ whose scale is e^l: bounded(ρ) = l, inverted.
+    fn rho(ln_scale: f64) -> f64 {
+        ln_scale / (1.0 - (ln_scale / LN_SCALE_LIMIT).powi(2)).sqrt()
+    }
+
+    #[test]
+    fn ordered_levels_meet_scipy() {
+        let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/scipy_densities.json")).unwrap();
+        let number = |v: &serde_json::Value| v.as_f64().unwrap();
+        let list = |v: &serde_json::Value| v.as_array().unwrap().iter().map(number).collect::<Vec<f64>>();
+        let close = |got: f64, want: f64| assert!((got - want).abs() <= 1e-11 * (1.0 + want.abs()), "{got} {want}");
+        let cases = golden["ordinal"].as_array().unwrap();
+        for c in cases {
+            let shares = list(&c["shares"]);
+            let mut eta = vec![0.0; 2 + shares.len()];
+            (eta[0], eta[1]) = (number(&c["mean"]), rho(number(&c["log_scale"])));
+            close(Ordinal::new(&shares).log_prob(&eta, number(&c["code"])), number(&c["log_prob"]));
+        }
+        let cases_d = golden["discretised"].as_array().unwrap();
+        for c in cases_d {
+            let (values, shares) = (list(&c["values"]), list(&c["shares"]));
+            let mut law = Discretised::new(values.iter().copied().zip(shares.iter().copied()));
+            // The golden normal is in the values themselves, not in places within ± 3.
+            let levels = law.levels.iter().zip(&shares);
+            law.levels = levels.map(|(l, s)| Level { place: l.value, base: s.ln() + 0.5 * l.value * l.value, ..*l }).collect();
+            let mut eta = vec![0.0; 2 + values.len()];
+            (eta[0], eta[1]) = (number(&c["mean"]), rho(number(&c["log_sd"])));
+            close(law.log_prob(&eta, number(&c["x"])), number(&c["log_prob"]));
+        }
+        assert!(cases.len() >= 100 && cases_d.len() >= 40);
+    }
+
+    #[test]
+    fn at_zero_every_level_has_its_share_and_offsets_part_neighbours() {
+        let shares = [0.1, 0.5, 0.01, 0.39];
+        let mut p = [0.0; 4];
+        Ordinal::new(&shares).expected(&[0.0; 6], &mut p);
+        assert!(p.iter().zip(shares).all(|(p, s)| (p - (s + 0.005) / 1.02).abs() < 1e-12), "{p:?}");
+        // Codes that are not one scale: levels 0 and 3, not those between.
+        Ordinal::new(&shares).expected(&[0.0, 0.0, 5.0, -5.0, -5.0, 5.0], &mut p);
+        assert!(p[0] > 0.15 && p[3] > 0.75, "{p:?}");
+
+        let law = Discretised::new([-1.0, 0.0, 2.0, 9.0].into_iter().zip(shares));
+        assert_eq!(Likelihood::<f64>::width(&law), 2 + 3);
+        for (x, share) in [-1.0, 0.0, 2.0, 9.0].into_iter().zip(shares) {
+            assert!((law.log_prob(&[0.0; 5], x).exp() - share).abs() < 1e-12);
+        }
+        // A number never seen is its nearest neighbour, less likely the farther it is.
+        assert!((law.log_prob(&[0.0; 5], 12.0f64) - law.log_prob(&[0.0; 5], 9.0) + 3.0).abs() < 1e-12);
     }
 }

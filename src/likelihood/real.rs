@@ -1,9 +1,10 @@
-//! Real numbers: Gaussian and Student-t.
+//! Real numbers: Gaussian, Student-t and log-normal.
 
 use ndarray_rand::rand_distr::{Distribution, StandardNormal, StudentT as StudentTDistribution};
 
-use super::Likelihood;
 use super::special::{digamma, ln_gamma, softplus};
+use super::{Likelihood, Units};
+use crate::data::marginal::Moments;
 use crate::kernel::{Real, bounded, sigmoid};
 use crate::rng::Stream;
 
@@ -107,6 +108,59 @@ impl<F: Real> Likelihood<F> for StudentT {
     }
 }
 
+/// Logarithms this many standard deviations below their mean, and rounding to zero and below, count as that far down.
+const LN_LEAST: f64 = 8.0;
+
+/// Log-normal: a number above zero whose logarithm is normal; eta = (μ, ρ) of the logarithm, standardised by the
+/// moments of the column's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogNormal {
+    pub units: Units,
+    /// Moments of the logarithms.
+    pub log: Moments,
+}
+
+impl LogNormal {
+    /// ln σ in units of the logarithm.
+    fn ln_sd<F: Real>(&self, rho: F) -> f64 {
+        bounded(rho.f64(), LN_SCALE_LIMIT).0 + self.log.sd.ln()
+    }
+
+    /// Mean of the logarithm.
+    fn mean<F: Real>(&self, mu: F) -> f64 {
+        self.log.mean + self.log.sd * mu.f64()
+    }
+}
+
+impl<F: Real> Likelihood<F> for LogNormal {
+    fn width(&self) -> usize {
+        2
+    }
+
+    fn outcomes(&self) -> usize {
+        1
+    }
+
+    fn log_prob_grad(&self, eta: &[F], x: F, d_eta: &mut [F]) -> F {
+        // The number itself is a difference in `f32`: what is small beside the column's mean keeps few digits.
+        let ln_x = self.units.number(x).ln().max(self.log.mean - LN_LEAST * self.log.sd);
+        let (value, by_mean, by_ln_sd) = gaussian(ln_x, self.mean(eta[0]), self.ln_sd(eta[1]));
+        d_eta[0] = F::of(by_mean * self.log.sd);
+        d_eta[1] = F::of(by_ln_sd) * bounded(eta[1], LN_SCALE_LIMIT).1;
+        F::of(value - ln_x + self.units.sd.ln())
+    }
+
+    fn expected(&self, eta: &[F], out: &mut [F]) {
+        let half_variance = 0.5 * (2.0 * self.ln_sd(eta[1])).exp();
+        out[0] = self.units.model((self.mean(eta[0]) + half_variance).exp());
+    }
+
+    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+        let e: f64 = StandardNormal.sample(rng);
+        self.units.model((self.mean(eta[0]) + self.ln_sd(eta[1]).exp() * e).exp())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +179,13 @@ mod tests {
             let got = student_t(number(&c["x"]), number(&c["location"]), number(&c["log_scale"]), number(&c["df"])).0;
             close(got, number(&c["log_prob"]));
         }
-        assert!(cases.len() >= 20 && cases_t.len() >= 20);
+        // ln p of the number is that of its logarithm less the logarithm.
+        let cases_l = golden["log_normal"].as_array().unwrap();
+        for c in cases_l {
+            let ln_x = number(&c["x"]).ln();
+            close(gaussian(ln_x, number(&c["mean"]), number(&c["log_sd"])).0 - ln_x, number(&c["log_prob"]));
+        }
+        assert!(cases.len() >= 20 && cases_t.len() >= 20 && cases_l.len() >= 20);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) enum Proposal {
 impl<F: Real> Batch<F> {
     /// `n` rows with nothing visible and nothing scored, `k` draws each.
     pub fn new(vae: &Vae, n: usize, k: usize) -> Batch<F> {
-        let d = vae.heads.len();
+        let d = vae.columns;
         Batch {
             visible: Features::new(vae.features, n),
             count: Array1::zeros(n),
@@ -159,7 +159,7 @@ impl<F: Real> Workspace<F> {
         proposal.sample(batch.noise.view(), &mut decoded.z);
         vae.decode(w, context, decoded);
         let k = log_w.ncols();
-        let (d, outputs, latent) = (vae.heads.len(), vae.outputs, vae.latent);
+        let (d, outputs, latent) = (vae.columns, vae.outputs, vae.latent);
         let (target, scored) = (flat(&batch.target), flat(&batch.scored));
         let (eta, d_eta) = (flat(&decoded.eta), flat_mut(d_eta));
         let (z, noise) = (flat(&decoded.z), flat(&batch.noise));
@@ -257,9 +257,9 @@ impl<F: Real> Workspace<F> {
 #[inline(always)]
 pub(crate) fn log_prob<F: Real>(heads: &[Head], eta: &[F], target: &[F], scored: &[bool], d_eta: &mut [F]) -> F {
     let mut total = F::zero();
-    for (j, head) in heads.iter().enumerate() {
-        if scored[j] {
-            total += head.law.log_prob_grad(&eta[head.eta.clone()], target[j], &mut d_eta[head.eta.clone()]);
+    for head in heads {
+        if scored[head.column] {
+            total += head.law.log_prob_grad(&eta[head.eta.clone()], target[head.column], &mut d_eta[head.eta.clone()]);
         }
     }
     total

@@ -24,7 +24,9 @@ use net::{Allocator, Dense, Input, Tape, Trunk, flat, flat_mut};
 #[derive(Clone, Debug)]
 pub(crate) struct Vae {
     pub latent: usize,
+    /// A column has one head, or several that compete.
     pub heads: Vec<Head>,
+    pub columns: usize,
     /// Length of the weight vector; the encoder's are the first of them.
     pub weights: usize,
     pub encoder_weights: usize,
@@ -181,6 +183,7 @@ impl Vae {
             latent_linear: Dense::new(&mut at, latent, outputs, false),
             visible_linear: linear.then(|| Input::new(&mut at, features, outputs)),
             weights: at.len,
+            columns: heads.last().map_or(0, |h| h.column + 1),
             heads,
         }
     }
@@ -189,7 +192,7 @@ impl Vae {
     pub fn init<F: Real>(&self, bias: &[F], rng: &mut Stream) -> Vec<F> {
         let mut w = vec![F::zero(); self.weights];
         // About d features of a row are not zero, not all of them.
-        let sd = 1.5 / (self.heads.len().max(1) as f64).sqrt();
+        let sd = 1.5 / (self.columns.max(1) as f64).sqrt();
         self.encoder_in.init(&mut w, sd, rng);
         self.prior_in.init(&mut w, sd, rng);
         for (layer, gain) in [(&self.encoder_out, 0.3), (&self.prior_out, 0.3), (&self.latent_in, 0.5), (&self.context_in, 1.0)] {
@@ -345,17 +348,19 @@ impl Vae {
     }
 }
 
-/// The decoder's output biases that give every column its marginal: log shares of levels, zero for numbers.
+/// The decoder's output biases that give every column its marginal: log shares of levels, zero where the law's own
+/// constants do that.
 pub(crate) fn marginal_bias<F: Real>(heads: &[Head], scaling: &crate::data::scaling::Scaling) -> Vec<F> {
     use crate::data::scaling::ColumnScaling::Levels;
     let mut bias = vec![F::zero(); heads.last().map_or(0, |h| h.eta.end)];
-    for (head, column) in heads.iter().zip(&scaling.columns) {
-        let Levels { share } = column else { continue };
+    for head in heads {
+        let Levels { share } = &scaling.columns[head.column] else { continue };
         // A level never seen still has a share, as if seen half a time in a hundred cells.
         let log = |p: f64| (p + 0.005).ln();
         match head.law {
             Law::Bernoulli(_) => bias[head.eta.start] = F::of(log(share.get(1).copied().unwrap_or(0.0)) - log(share[0])),
-            _ => bias[head.eta.clone()].iter_mut().zip(share).for_each(|(b, &p)| *b = F::of(log(p))),
+            Law::Categorical(_) => bias[head.eta.clone()].iter_mut().zip(share).for_each(|(b, &p)| *b = F::of(log(p))),
+            _ => {}
         }
     }
     bias

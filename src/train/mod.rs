@@ -1,6 +1,7 @@
 //! Minibatches to weights: the hiding law, held-out cells, early stopping, the members of an ensemble.
 
 pub(crate) mod adam;
+pub(crate) mod pilot;
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -194,8 +195,8 @@ impl Trainer<'_> {
         let mut total = 0.0;
         for (&i, mean) in rows.iter().zip(block.expected.rows()) {
             let mean = mean.to_slice().expect("standard layout");
-            for j in (0..self.vae.heads.len()).filter(|&j| held.cells[(i, j)]) {
-                total += fill_loss(&mean[starts[j]..starts[j + 1]], self.rows.target[(i, j)]);
+            for (h, head) in self.vae.heads.iter().enumerate().filter(|(_, head)| held.cells[(i, head.column)]) {
+                total += fill_loss(&mean[starts[h]..starts[h + 1]], self.rows.target[(i, head.column)]);
             }
         }
         total
@@ -261,7 +262,7 @@ impl<'a> Fit<'a> {
     fn new(trainer: &'a Trainer<'a>, parallel: bool, member: usize, held: &'a HeldOut, noise: Array2<f32>) -> Fit<'a> {
         let Trainer { vae, plan, .. } = *trainer;
         let n = trainer.rows.target.nrows();
-        let d = vae.heads.len();
+        let d = vae.columns;
         let shard = |_| Shard {
             batch: Batch::new(vae, SHARD, plan.k),
             work: Workspace::new(vae, SHARD, plan.k),

@@ -1,0 +1,119 @@
+//! A point mass at the column's most frequent value, and a density for the rest (the two parts of Aitchison 1955).
+
+use ndarray_rand::rand::Rng;
+
+use super::Likelihood;
+use super::real::{Gaussian, LogNormal};
+use super::special::softplus;
+use crate::data::marginal::Moments;
+use crate::kernel::{Real, sigmoid};
+use crate::rng::Stream;
+
+/// The atom with a probability from the decoder, elsewhere a normal or log-normal density; eta = (logit of the atom's
+/// probability from that of its share, μ, ρ of the rest).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ZeroInflated {
+    /// In model units.
+    pub atom: f64,
+    /// Logit of the atom's share among the observed cells.
+    pub logit: f64,
+    pub rest: Rest,
+}
+
+/// The distribution of the cells that are not at the atom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rest {
+    /// Normal, standardised by the rest's own moments (in the column's model units).
+    Gaussian(Moments),
+    LogNormal(LogNormal),
+}
+
+impl Rest {
+    fn log_prob_grad<F: Real>(&self, eta: &[F], x: F, d_eta: &mut [F]) -> F {
+        match self {
+            Rest::Gaussian(m) => {
+                let y = (x - F::of(m.mean)) / F::of(m.sd);
+                Gaussian.log_prob_grad(eta, y, d_eta) - F::of(m.sd.ln())
+            }
+            Rest::LogNormal(law) => law.log_prob_grad(eta, x, d_eta),
+        }
+    }
+
+    fn expected<F: Real>(&self, eta: &[F], out: &mut [F]) {
+        match self {
+            Rest::Gaussian(m) => out[0] = F::of(m.mean) + F::of(m.sd) * eta[0],
+            Rest::LogNormal(law) => law.expected(eta, out),
+        }
+    }
+
+    fn sample<F: Real>(&self, eta: &[F], rng: &mut Stream) -> F {
+        match self {
+            Rest::Gaussian(m) => F::of(m.mean) + F::of(m.sd) * Gaussian.sample(eta, rng),
+            Rest::LogNormal(law) => law.sample(eta, rng),
+        }
+    }
+}
+
+impl ZeroInflated {
+    /// Whether a cell is at the atom.
+    pub fn at_atom<F: Real>(&self, x: F) -> bool {
+        x == F::of(self.atom)
+    }
+
+    fn logit<F: Real>(&self, eta: F) -> F {
+        F::of(self.logit) + eta
+    }
+}
+
+impl<F: Real> Likelihood<F> for ZeroInflated {
+    fn width(&self) -> usize {
+        3
+    }
+
+    fn outcomes(&self) -> usize {
+        1
+    }
+
+    fn log_prob_grad(&self, eta: &[F], x: F, d_eta: &mut [F]) -> F {
+        let a = self.logit(eta[0]);
+        if self.at_atom(x) {
+            d_eta.copy_from_slice(&[sigmoid(-a), F::zero(), F::zero()]);
+            return -softplus(-a);
+        }
+        d_eta[0] = -sigmoid(a);
+        self.rest.log_prob_grad(&eta[1..], x, &mut d_eta[1..]) - softplus(a)
+    }
+
+    fn expected(&self, eta: &[F], out: &mut [F]) {
+        let p = sigmoid(self.logit(eta[0]));
+        self.rest.expected(&eta[1..], out);
+        out[0] = p * F::of(self.atom) + (F::one() - p) * out[0];
+    }
+
+    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+        let u: f64 = rng.random();
+        if u < sigmoid(self.logit(eta[0])).f64() { F::of(self.atom) } else { self.rest.sample(&eta[1..], rng) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::likelihood::Units;
+
+    #[test]
+    fn densities_meet_scipy() {
+        let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/scipy_densities.json")).unwrap();
+        let number = |v: &serde_json::Value| v.as_f64().unwrap();
+        let cases = golden["zero_inflated"].as_array().unwrap();
+        for c in cases {
+            // The law's own constants stand in for the golden parameters: η is (logit, 0, 0).
+            let units = Units { mean: 0.0, sd: 1.0, low: 0.0, high: f64::MAX };
+            let log = Moments { mean: number(&c["mean"]), sd: number(&c["log_sd"]).exp() };
+            let law = ZeroInflated { atom: 0.0, logit: 0.0, rest: Rest::LogNormal(LogNormal { units, log }) };
+            let (got, want) = (law.log_prob(&[number(&c["logit"]), 0.0, 0.0], number(&c["x"])), number(&c["log_prob"]));
+            assert!((got - want).abs() <= 1e-12 * (1.0 + want.abs()), "{c}: {got}");
+        }
+        assert!(cases.len() >= 30);
+    }
+}
