@@ -3,6 +3,7 @@
 pub(crate) mod schema;
 pub(crate) mod table;
 pub(crate) mod marginal;
+pub(crate) mod classes;
 pub(crate) mod scaling;
 pub(crate) mod polars;
 pub(crate) mod arrow;

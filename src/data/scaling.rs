@@ -3,7 +3,9 @@
 
 use ndarray::Array2;
 
+use crate::data::classes::Classes;
 use crate::data::marginal::Marginal;
+use crate::data::schema::ColumnKind;
 use crate::data::table::Table;
 use crate::kernel::{NOWHERE, Real};
 
@@ -27,19 +29,16 @@ pub(crate) enum ColumnScaling {
         edges: Vec<f64>,
         marginal: Marginal,
     },
-    /// Levels: codes for the likelihood, one-hot and flagged for the networks.
-    Levels {
-        /// Share of each level among the observed cells.
-        share: Vec<f64>,
-    },
+    /// Levels: classes for the likelihood; for the networks, the place of a one among zeros and a flag.
+    Levels { classes: Classes },
 }
 
 /// Rows in model units: what the likelihood scores, and each number's place among its bins. NaN where unobserved.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows<F> {
-    /// (n, d): standardised numbers, codes.
+    /// (n, d): standardised numbers, classes.
     pub target: Array2<F>,
-    /// (n, d): bin index plus the fraction inside the bin, 0 to the number of bins.
+    /// (n, d): of a number, bin index plus the fraction inside the bin, 0 to the number of bins; of a level, its code.
     pub place: Array2<F>,
 }
 
@@ -54,11 +53,9 @@ impl Scaling {
             .map(|(c, values)| {
                 let seen = values.iter().copied().filter(|x| !x.is_nan());
                 if c.kind.has_levels() {
-                    let mut share = vec![0.0; c.levels.len()];
-                    seen.clone().for_each(|x| share[x as usize] += 1.0);
-                    let total: f64 = share.iter().sum();
-                    share.iter_mut().for_each(|s| *s /= total.max(1.0));
-                    ColumnScaling::Levels { share }
+                    let mut counts = vec![0; c.levels.len()];
+                    seen.for_each(|x| counts[x as usize] += 1);
+                    ColumnScaling::Levels { classes: Classes::new(&c.levels, &counts, c.kind == ColumnKind::Ordinal) }
                 } else {
                     number_scaling(seen.collect(), bins_most(table.d()))
                 }
@@ -72,9 +69,9 @@ impl Scaling {
         let mut shape = FeatureShape { dense: 0, columns: 0, classes: 0 };
         for c in &self.columns {
             shape.dense += c.dense();
-            if let ColumnScaling::Levels { share } = c {
+            if let ColumnScaling::Levels { classes } = c {
                 shape.columns += 1;
-                shape.classes += share.len();
+                shape.classes += classes.len();
             }
         }
         shape
@@ -89,7 +86,7 @@ impl Scaling {
         for (j, c) in self.columns.iter().enumerate() {
             for (i, &x) in table.values.column(j).iter().enumerate() {
                 if !x.is_nan() {
-                    rows.target[(i, j)] = F::of(c.to_model(x));
+                    rows.target[(i, j)] = F::of(c.target(x));
                     rows.place[(i, j)] = F::of(c.place(x));
                 }
             }
@@ -123,11 +120,11 @@ impl Scaling {
                     }
                 }
                 ColumnScaling::Number { .. } => cell.fill(F::zero()),
-                ColumnScaling::Levels { share } => {
+                ColumnScaling::Levels { classes } => {
                     cell[0] = if visible[j] { F::one() } else { F::zero() };
                     let here = if visible[j] { (first + target[j].f64() as usize) as u32 } else { NOWHERE };
                     *places.next().expect("one place a column of levels") = here;
-                    first += share.len();
+                    first += classes.len();
                 }
             }
         }
@@ -215,7 +212,15 @@ impl ColumnScaling {
         }
     }
 
-    /// Bin index plus the fraction inside the bin.
+    /// Data units to what the likelihood scores: model units, the class of a level.
+    fn target(&self, x: f64) -> f64 {
+        match self {
+            ColumnScaling::Number { .. } => self.to_model(x),
+            ColumnScaling::Levels { classes } => classes.of(x as usize) as f64,
+        }
+    }
+
+    /// Bin index plus the fraction inside the bin; the code of a level.
     fn place(&self, x: f64) -> f64 {
         match self {
             ColumnScaling::Number { edges, .. } => {
@@ -226,7 +231,7 @@ impl ColumnScaling {
                 let inside = (unit * x.clamp(low, high) - unit * low) / (unit * high - unit * low);
                 bin as f64 + inside
             }
-            ColumnScaling::Levels { .. } => 0.0,
+            ColumnScaling::Levels { .. } => x,
         }
     }
 }
@@ -318,7 +323,7 @@ mod tests {
         let scaling = Scaling {
             columns: vec![
                 number_scaling((0..50).map(f64::from).collect(), 16),
-                ColumnScaling::Levels { share: vec![0.5, 0.25, 0.25] },
+                ColumnScaling::Levels { classes: Classes::new(&["a", "b", "c"].map(String::from), &[2, 1, 1], false) },
             ],
         };
         let mut out = Features::new(scaling.shape(), 2);

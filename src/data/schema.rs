@@ -481,8 +481,10 @@ pub(crate) enum Values {
     Unsupported,
 }
 
-/// More distinct values than this are never levels on their own account.
+/// More distinct numbers than this are never levels.
 pub(crate) const LEVEL_CAP: usize = 1000;
+/// More distinct texts than this are never levels on their own account.
+const TEXT_CAP: usize = 100_000;
 
 impl Schema {
     /// The written rules: one profile a column to a schema, with what the user says going first.
@@ -567,9 +569,9 @@ fn infer_kind(p: &Profile) -> ColumnKind {
         Values::Unsupported => ColumnKind::Ignored,
         Values::Levels { levels, declared } => match levels.len() {
             0..=2 => ColumnKind::Binary,
-            k if *declared && k <= LEVEL_CAP => ColumnKind::Categorical,
+            k if *declared && k <= TEXT_CAP => ColumnKind::Categorical,
             k if k <= 20 && 5 * k <= 4 * p.observed.max(25) => ColumnKind::Categorical,
-            k if k <= LEVEL_CAP && 2 * k <= p.observed => ColumnKind::Categorical,
+            k if k <= TEXT_CAP && 2 * k <= p.observed => ColumnKind::Categorical,
             _ => ColumnKind::Ignored,
         },
         Values::Numbers { integer_dtype, min, max, whole, distinct, skew, log_skew } => {
@@ -715,7 +717,8 @@ mod tests {
         assert_eq!(kind(texts(5, 10)), ColumnKind::Categorical);
         assert_eq!(kind(texts(90, 100)), ColumnKind::Ignored);
         assert_eq!(kind(texts(90, 1000)), ColumnKind::Categorical);
-        assert_eq!(kind(texts(2000, 100_000)), ColumnKind::Ignored);
+        assert_eq!(kind(texts(2000, 100_000)), ColumnKind::Categorical);
+        assert_eq!(kind(texts(100_001, 1_000_000)), ColumnKind::Ignored);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::data::schema::{Column, Family, Schema};
 use crate::data::table::Table;
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::{
-    ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, check_m, check_threads, first_largest, gaps_by_row,
-    in_pool, scatter, table_to_fit,
+    ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, check_m, check_threads, gaps_by_row, in_pool, scatter,
+    table_to_fit,
 };
 use crate::likelihood::{Likelihood, candidates, heads};
 use crate::model::Vae;
@@ -380,7 +380,9 @@ impl VaeImputer {
                     if observed[c] {
                         (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
                     }
-                    if observed[c] && !self.vae.heads[c].law.is_mass(x) {
+                    if let (true, ColumnScaling::Levels { classes }) = (observed[c], &self.scaling.columns[c]) {
+                        out[r] += classes.ln_within(rows.place[(i, c)] as usize);
+                    } else if observed[c] && !self.vae.heads[c].law.is_mass(x) {
                         out[r] -= self.scaling.columns[c].ln_unit();
                     }
                 }
@@ -438,7 +440,7 @@ impl VaeImputer {
     fn point(&self, k: usize, outcomes: &[f32]) -> f64 {
         match &self.scaling.columns[k] {
             number @ ColumnScaling::Number { .. } => number.to_data(f64::from(outcomes[0])),
-            ColumnScaling::Levels { .. } => first_largest(outcomes) as f64,
+            ColumnScaling::Levels { classes } => classes.most_probable(outcomes.iter().map(|&p| f64::from(p))) as f64,
         }
     }
 
@@ -463,13 +465,15 @@ impl VaeImputer {
                         for k in (0..d).filter(|&k| cells[(i, k)]) {
                             let outcomes = block.expected.row(r);
                             let outcomes = &outcomes.to_slice().expect("standard layout")[starts[k]..starts[k + 1]];
-                            let truth = f64::from(rows.target[(i, k)]);
-                            let fill = self.scaling.columns[k].to_model(self.point(k, outcomes));
+                            let fill = self.point(k, outcomes);
                             out.push(match &self.scaling.columns[k] {
-                                ColumnScaling::Number { .. } => (k, (fill - truth).powi(2), truth * truth),
-                                ColumnScaling::Levels { share } => {
-                                    let mode = first_largest(share);
-                                    (k, f64::from(fill != truth), f64::from(mode as f64 != truth))
+                                number @ ColumnScaling::Number { .. } => {
+                                    let truth = f64::from(rows.target[(i, k)]);
+                                    (k, (number.to_model(fill) - truth).powi(2), truth * truth)
+                                }
+                                ColumnScaling::Levels { classes } => {
+                                    let truth = f64::from(rows.place[(i, k)]);
+                                    (k, f64::from(fill != truth), f64::from(classes.mode() as f64 != truth))
                                 }
                             });
                         }
@@ -566,7 +570,13 @@ impl Imputer for VaeImputer {
                     for &(_, k) in *gaps {
                         let head = &self.vae.heads[k];
                         let scaling = &self.scaling.columns[k];
-                        let mut draw = || scaling.to_data(f64::from(head.law.sample(&eta[head.eta.clone()], rng)));
+                        let mut draw = || {
+                            let x = f64::from(head.law.sample(&eta[head.eta.clone()], rng));
+                            match scaling {
+                                ColumnScaling::Number { .. } => scaling.to_data(x),
+                                ColumnScaling::Levels { classes } => classes.draw(x as usize, rng) as f64,
+                            }
+                        };
                         let (low, high) = self.column(k).bounds;
                         let inside = |x: &f64| low <= *x && *x <= high;
                         let mut tries = std::iter::repeat_with(&mut draw).take(TRIES);

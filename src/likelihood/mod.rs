@@ -121,10 +121,10 @@ impl Law {
                     Units { mean: *mean, sd: *sd, low: (min - slack).max(0.0), high: (max + slack).min(f64::MAX).max(0.0) };
                 Law::of_numbers(family, scaling, marginal, units)
             }
-            ColumnScaling::Levels { share } => match family {
+            ColumnScaling::Levels { classes } => match family {
                 Family::Bernoulli => Some(Law::Bernoulli(Bernoulli)),
-                Family::Categorical => Some(Law::Categorical(Categorical { levels: share.len() })),
-                Family::Ordinal => Some(Law::Ordinal(Ordinal::new(share))),
+                Family::Categorical => Some(Law::Categorical(Categorical { levels: classes.len() })),
+                Family::Ordinal => Some(Law::Ordinal(Ordinal::new(&classes.share))),
                 _ => None,
             },
         }

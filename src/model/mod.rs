@@ -354,7 +354,8 @@ pub(crate) fn marginal_bias<F: Real>(heads: &[Head], scaling: &crate::data::scal
     use crate::data::scaling::ColumnScaling::Levels;
     let mut bias = vec![F::zero(); heads.last().map_or(0, |h| h.eta.end)];
     for head in heads {
-        let Levels { share } = &scaling.columns[head.column] else { continue };
+        let Levels { classes } = &scaling.columns[head.column] else { continue };
+        let share = &classes.share;
         // A level never seen still has a share, as if seen half a time in a hundred cells.
         let log = |p: f64| (p + 0.005).ln();
         match head.law {
