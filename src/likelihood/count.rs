@@ -37,7 +37,7 @@ fn sample_poisson(mean: f64, rng: &mut Stream) -> f64 {
 /// Poisson with its mean from the decoder; eta = (ln λ, from that of the column's mean).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Poisson {
-    units: Units,
+    pub units: Units,
     ln_mean: f64,
 }
 
@@ -71,7 +71,7 @@ impl<F: Real> Likelihood<F> for Poisson {
     }
 
     fn expected(&self, eta: &[F], out: &mut [F]) {
-        out[0] = self.units.model(self.rate(eta[0]).0.exp());
+        out[0] = self.units.expected(self.rate(eta[0]).0.exp());
     }
 
     fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
@@ -82,7 +82,7 @@ impl<F: Real> Likelihood<F> for Poisson {
 /// Negative binomial with mean and size from the decoder; eta = (ln λ, ln r), from those of the column's marginal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NegativeBinomial {
-    mean: Poisson,
+    pub mean: Poisson,
     ln_size: f64,
 }
 

@@ -258,7 +258,7 @@ impl Discretised {
     }
 
     /// The place of the value nearest to `x`, and how far that is.
-    fn nearest<F: Real>(&self, x: F) -> (usize, F) {
+    pub fn nearest<F: Real>(&self, x: F) -> (usize, F) {
         let above = self.levels.partition_point(|l| F::of(l.value) < x);
         let distance = |i: usize| (x - F::of(self.levels[i].value)).abs();
         let last = self.levels.len() - 1;
@@ -379,7 +379,7 @@ mod tests {
         let law = Discretised::new([-1.0, 0.0, 2.0, 9.0].into_iter().zip(shares));
         assert_eq!(Likelihood::<f64>::width(&law), 2 + 3);
         for (x, share) in [-1.0, 0.0, 2.0, 9.0].into_iter().zip(shares) {
-            assert!((law.log_prob(&[0.0; 5], x).exp() - share).abs() < 1e-12);
+            assert!((law.log_prob(&[0.0f64; 5], x).exp() - share).abs() < 1e-12);
         }
         // A number never seen is its nearest neighbour, less likely the farther it is.
         assert!((law.log_prob(&[0.0; 5], 12.0f64) - law.log_prob(&[0.0; 5], 9.0) + 3.0).abs() < 1e-12);

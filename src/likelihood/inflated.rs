@@ -6,7 +6,7 @@ use super::Likelihood;
 use super::real::{Gaussian, LogNormal};
 use super::special::softplus;
 use crate::data::marginal::Moments;
-use crate::kernel::{Real, sigmoid};
+use crate::kernel::{Real, bounded, sigmoid};
 use crate::rng::Stream;
 
 /// The atom with a probability from the decoder, elsewhere a normal or log-normal density; eta = (logit of the atom's
@@ -19,6 +19,9 @@ pub(crate) struct ZeroInflated {
     pub logit: f64,
     pub rest: Rest,
 }
+
+/// The mean of a normal rest lies within so many of its standard deviations of its own.
+const MEAN_MOST: f64 = 6.0;
 
 /// The distribution of the cells that are not at the atom.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,10 @@ impl Rest {
         match self {
             Rest::Gaussian(m) => {
                 let y = (x - F::of(m.mean)) / F::of(m.sd);
-                Gaussian.log_prob_grad(eta, y, d_eta) - F::of(m.sd.ln())
+                let (mean, slope) = bounded(eta[0], MEAN_MOST);
+                let value = Gaussian.log_prob_grad(&[mean, eta[1]], y, d_eta) - F::of(m.sd.ln());
+                d_eta[0] *= slope;
+                value
             }
             Rest::LogNormal(law) => law.log_prob_grad(eta, x, d_eta),
         }
@@ -41,14 +47,14 @@ impl Rest {
 
     fn expected<F: Real>(&self, eta: &[F], out: &mut [F]) {
         match self {
-            Rest::Gaussian(m) => out[0] = F::of(m.mean) + F::of(m.sd) * eta[0],
+            Rest::Gaussian(m) => out[0] = F::of(m.mean) + F::of(m.sd) * bounded(eta[0], MEAN_MOST).0,
             Rest::LogNormal(law) => law.expected(eta, out),
         }
     }
 
     fn sample<F: Real>(&self, eta: &[F], rng: &mut Stream) -> F {
         match self {
-            Rest::Gaussian(m) => F::of(m.mean) + F::of(m.sd) * Gaussian.sample(eta, rng),
+            Rest::Gaussian(m) => F::of(m.mean) + F::of(m.sd) * Gaussian.sample(&[bounded(eta[0], MEAN_MOST).0, eta[1]], rng),
             Rest::LogNormal(law) => law.sample(eta, rng),
         }
     }
@@ -108,7 +114,7 @@ mod tests {
         let cases = golden["zero_inflated"].as_array().unwrap();
         for c in cases {
             // The law's own constants stand in for the golden parameters: η is (logit, 0, 0).
-            let units = Units { mean: 0.0, sd: 1.0, low: 0.0, high: f64::MAX };
+            let units = Units { mean: 0.0, sd: 1.0, low: 0.0, high: f64::MAX, most_expected: f64::MAX };
             let log = Moments { mean: number(&c["mean"]), sd: number(&c["log_sd"]).exp() };
             let law = ZeroInflated { atom: 0.0, logit: 0.0, rest: Rest::LogNormal(LogNormal { units, log }) };
             let (got, want) = (law.log_prob(&[number(&c["logit"]), 0.0, 0.0], number(&c["x"])), number(&c["log_prob"]));

@@ -14,8 +14,8 @@
 //! | ordinal | μ, ρ, o_1 … o_L | ∝ (σ((θ_x − μ)/σ) − σ((θ_{x−1} − μ)/σ)) e^{o_x}, θ the logits of the cumulative shares |
 //!
 //! `bounded(ρ, c) = ρ / √(1 + (ρ/c)²)` keeps a scale within e^±c of where it starts, so that a spike of equal values cannot make
-//! a density infinite. ν above two keeps the variance finite, and an expected value stays within the observed range and half
-//! its width beyond, as a fill does: exp(μ + σ²/2) would explode. Wherever a column's constants allow it, η = 0 is its marginal.
+//! a density infinite. ν above two keeps the variance finite. Expected values of the log-normal and the counts stay within six
+//! standard deviations of the column's mean, and zero-inflated normal means of the rest's: exp(μ + σ²/2) would explode. Wherever a column's constants allow it, η = 0 is its marginal.
 //!
 //! Densities of one column compare as probabilities of a *cell*, an interval as wide as the smallest difference between two
 //! observed values ([`Law::log_mass`]): a point mass keeps its probability, a density is integrated over the cell.
@@ -78,7 +78,13 @@ pub(crate) struct Units {
     pub sd: f64,
     low: f64,
     high: f64,
+    /// The largest expected number.
+    most_expected: f64,
 }
+
+/// An expected number lies within so many standard deviations of the column's mean where the law could say any: data have
+/// heavy tails more often than the other columns can tell which of their cells these are.
+const EXPECTED_MOST: f64 = 6.0;
 
 impl Units {
     fn number<F: Real>(&self, x: F) -> f64 {
@@ -88,6 +94,11 @@ impl Units {
     /// The whole number of a cell.
     fn count<F: Real>(&self, x: F) -> f64 {
         self.number(x).round().max(0.0)
+    }
+
+    /// An expected number in model units.
+    fn expected<F: Real>(&self, number: f64) -> F {
+        self.model(number.min(self.most_expected))
     }
 
     /// A number in model units, held within the observed range and half its width beyond.
@@ -117,8 +128,9 @@ impl Law {
         match scaling {
             ColumnScaling::Number { marginal, mean, sd, min, max, .. } => {
                 let slack = 0.5 * max - 0.5 * min;
-                let units =
-                    Units { mean: *mean, sd: *sd, low: (min - slack).max(0.0), high: (max + slack).min(f64::MAX).max(0.0) };
+                let high = (max + slack).min(f64::MAX).max(0.0);
+                let most_expected = mean + EXPECTED_MOST * sd;
+                let units = Units { mean: *mean, sd: *sd, low: (min - slack).max(0.0), high, most_expected };
                 Law::of_numbers(family, scaling, marginal, units)
             }
             ColumnScaling::Levels { classes } => match family {
@@ -321,7 +333,11 @@ mod tests {
                 vec![vec![0.0], vec![0.7], vec![-40.0], vec![40.0]],
                 count_cells.clone(),
             ),
-            (Law::of(Family::NegativeBinomial, &counts).unwrap(), two.clone(), count_cells),
+            (
+                Law::of(Family::NegativeBinomial, &counts).unwrap(),
+                vec![vec![0.0, 0.0], vec![0.2, 1.5], vec![-30.0, 30.0], vec![40.0, -40.0]],
+                count_cells,
+            ),
             (Law::of(Family::ZeroInflatedGaussian, &spiky).unwrap(), three.clone(), spiky_cells.clone()),
             (Law::of(Family::ZeroInflatedLogNormal, &spiky).unwrap(), three, spiky_cells),
             (
@@ -396,7 +412,7 @@ mod tests {
         let number = |v: &serde_json::Value| v.as_f64().unwrap();
         let list = |v: &serde_json::Value| v.as_array().unwrap().iter().map(number).collect::<Vec<f64>>();
         // Model units are the numbers themselves, so that the parameters are those of the law.
-        let units = Units { mean: 1.0, sd: 1.0, low: 0.0, high: 1e9 };
+        let units = Units { mean: 1.0, sd: 1.0, low: 0.0, high: 1e9, most_expected: 1e9 };
         let rho = |l: f64| l / (1.0 - (l / 4.0).powi(2)).sqrt();
         let shift = |l: f64| l / (1.0 - (l / 8.0).powi(2)).sqrt();
         let cases = golden["moments"].as_array().unwrap();

@@ -152,7 +152,7 @@ impl<F: Real> Likelihood<F> for LogNormal {
 
     fn expected(&self, eta: &[F], out: &mut [F]) {
         let half_variance = 0.5 * (2.0 * self.ln_sd(eta[1])).exp();
-        out[0] = self.units.model((self.mean(eta[0]) + half_variance).exp());
+        out[0] = self.units.expected((self.mean(eta[0]) + half_variance).exp());
     }
 
     fn sample(&self, eta: &[F], rng: &mut Stream) -> F {

@@ -286,8 +286,9 @@ pub(crate) fn bound<F: Real>(log_w: &Array2<F>) -> Array1<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::scaling::FeatureShape;
+    use crate::data::scaling::{FeatureShape, Scaling};
     use crate::data::schema::{ColumnKind, Schema, SchemaOptions};
+    use crate::data::table::Table;
     use crate::kernel::NOWHERE;
     use crate::likelihood::heads;
     use crate::rng::{Purpose, stream};
@@ -295,8 +296,17 @@ mod tests {
     use ndarray::s;
     use ndarray_rand::RandomExt;
     use ndarray_rand::rand_distr::StandardNormal;
+    use std::sync::Arc;
 
-    /// A model over one column of each family, features of random numbers, three rows with different gaps.
+    /// The heads of a frame's columns, each of its first family.
+    fn heads_of(df: &DataFrame, options: &SchemaOptions) -> Vec<Head> {
+        let schema = Arc::new(Schema::infer_with(df, options).unwrap());
+        let scaling = Scaling::fit(&Table::from_frame(df, &schema).unwrap());
+        let families: Vec<_> = schema.modelled_columns().map(|c| vec![c.family().unwrap()]).collect();
+        heads(schema.modelled_columns().zip(&families), &scaling).unwrap()
+    }
+
+    /// A model over columns of four families, features of random numbers, three rows with different gaps.
     fn small() -> (Vae, Vec<f64>, Batch<f64>) {
         let text = |v: [&str; 3]| Series::new("c".into(), v.to_vec()).into_column();
         let columns = vec![
@@ -308,9 +318,8 @@ mod tests {
         let df = DataFrame::new(3, columns).unwrap();
         let mut options = SchemaOptions::default().kind("d", ColumnKind::Continuous);
         options.columns[0].family = Some(crate::data::schema::Family::StudentT);
-        let schema = Schema::infer_with(&df, &options).unwrap();
         let shape = FeatureShape { dense: 4, columns: 1, classes: 3 };
-        let vae = Vae::new(shape, heads(schema.modelled_columns()), 2, 5, 1);
+        let vae = Vae::new(shape, heads_of(&df, &options), 2, 5, 1);
         let mut rng = stream(3, Purpose::Init, 0);
         let mut normal = |shape: (usize, usize)| Array2::<f64>::random_using(shape, StandardNormal, &mut rng);
         let w = (normal((1, vae.weights)) * 0.4).into_raw_vec_and_offset().0;
@@ -457,7 +466,7 @@ mod tests {
         let columns = ["a", "b", "c", "d"].map(|c| Series::new(c.into(), vec![0.5, 1.0, 2.5]).into_column());
         let df = DataFrame::new(3, columns.to_vec()).unwrap();
         let shape = FeatureShape { dense: 3, columns: 0, classes: 0 };
-        let vae = Vae::new(shape, heads(Schema::infer(&df).unwrap().modelled_columns()), 2, 4, 1);
+        let vae = Vae::new(shape, heads_of(&df, &SchemaOptions::default()), 2, 4, 1);
         let loading = [[1.0, 0.2], [-0.7, 0.9], [0.3, 1.1], [0.8, -0.5]];
         let ln_psi = [-0.4, -0.1, -0.3, -0.6];
         let mut w = vec![0.0; vae.weights];

@@ -43,6 +43,8 @@ type CellScore = (f64, f64, f64);
 const DRAWS: usize = 8;
 /// No cell counts for more nats than this when two families are compared: a wild one does not choose alone.
 const NATS_MOST: f64 = 5.0;
+/// How much larger than the first family's a squared error may be within chance: a few wild cells show no more.
+const SQUARE_SLACK: f64 = 0.1;
 /// Share of the fit's steps, summed over its members, that the pilot takes; and at least how many steps.
 const SHARE: f64 = 0.1;
 const STEPS_LEAST: f64 = 300.0;
@@ -86,8 +88,9 @@ fn best(scores: &[&Vec<CellScore>]) -> usize {
         };
         let (log, log_error) = over(|a, b| (a.0 - b.0).clamp(-NATS_MOST, NATS_MOST));
         let (loss, loss_error) = over(|a, b| a.1 - b.1);
-        let (square, _) = over(|a, b| a.2 - b.2);
-        if log > 2.0 * log_error && loss <= loss_error && square <= 0.0 { log } else { 0.0 }
+        let (square, square_error) = over(|a, b| a.2 - b.2);
+        let no_worse = square <= 0.0 && square + square_error <= SQUARE_SLACK * over(|_, b| b.2).0;
+        if log > 2.0 * log_error && loss <= loss_error && no_worse { log } else { 0.0 }
     };
     let gains = (0..scores.len()).map(|i| if i == 0 { 0.0 } else { gain(i) });
     gains.enumerate().fold((0, 0.0), |best, (i, gain)| if gain > best.1 { (i, gain) } else { best }).0
