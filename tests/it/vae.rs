@@ -95,3 +95,28 @@ fn settings_are_checked_once_at_the_fit() {
         assert!(e.is_usage() && e.to_string().starts_with(field), "{e}");
     }
 }
+
+#[test]
+fn a_column_of_thousands_of_levels_helps_and_is_filled_with_its_own() {
+    // Two hundred frequent places and 1 400 rare ones; each place has its own height and region.
+    let n = 6000;
+    let mixed = |i: usize| (i * 2_654_435_761) >> 12;
+    let place = |i: usize| if i % 4 == 0 { 200 + mixed(i) % 1400 } else { mixed(i) % 200 };
+    let height = |p: usize| (p * 2_654_435_761 % 1000) as f64 / 100.0;
+    let places: Vec<Option<String>> = (0..n).map(|i| (i % 9 != 4).then(|| format!("place {}", place(i)))).collect();
+    let heights: Vec<Option<f64>> = (0..n).map(|i| (i % 5 != 2).then(|| height(place(i)) + (i % 7) as f64 * 0.01)).collect();
+    let df = df!("place" => places, "height" => heights).unwrap();
+    let imputer = VaeConfig::default().epochs(8).members(1).fit(&df).unwrap();
+    let filled = imputer.fill(&df).unwrap();
+    assert_eq!((filled.frame.column("place").unwrap().null_count(), filled.report.left()), (0, 0));
+    let (rows, x) = filled.cells("height").unwrap();
+    let known = |&(&row, _): &(&usize, &f64)| row % 9 != 4 && row % 4 != 0;
+    let errors: Vec<f64> = rows.iter().zip(x).filter(known).map(|(&row, x)| (x - height(place(row))).powi(2)).collect();
+    let rmse = (errors.iter().sum::<f64>() / errors.len() as f64).sqrt();
+    // The standard deviation of a height is 2.9.
+    assert!(rmse < 0.5, "{rmse}");
+    let levels = imputer.schema().column("place").unwrap().levels();
+    let draws = imputer.draw(&df, 2, 1).unwrap();
+    let (_, drawn) = draws.cells("place").unwrap();
+    assert!(drawn.concat().iter().all(|&code| levels[code as usize].starts_with("place ")));
+}
