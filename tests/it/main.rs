@@ -2,7 +2,9 @@
 
 mod cli;
 mod csv;
+mod dtypes;
 mod examples;
 mod imputers;
 mod layering;
+mod properties;
 mod vae;
