@@ -17,7 +17,7 @@ pub use arrow;
 pub use polars;
 
 pub use data::csv::{CsvOptions, CsvTable};
-pub use data::{Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};
+pub use data::{Bound, Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};
 pub use error::{Error, ErrorKind, Result, Warning};
 pub use frame::ImputeExt;
 pub use impute::knn::{KnnConfig, KnnImputer, Weights};

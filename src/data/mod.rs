@@ -1,5 +1,7 @@
-//! What is observed: kinds of columns, tables with gaps, scaling, and the borders to polars, arrow, CSV and Parquet.
+//! What is observed: kinds of columns, dtypes that store integers, tables with gaps, scaling, and the borders to polars,
+//! arrow, CSV and Parquet.
 
+pub(crate) mod physical;
 pub(crate) mod schema;
 pub(crate) mod table;
 pub(crate) mod marginal;
@@ -11,4 +13,4 @@ pub mod csv;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 
-pub use schema::{Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};
+pub use schema::{Bound, Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};

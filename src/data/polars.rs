@@ -1,15 +1,16 @@
 //! DataFrame to [`Table`] and back. Observed cells are copied from the input column, never rebuilt from floats.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ndarray::Array2;
 use polars::prelude::{
-    BooleanChunked, BooleanType, ChunkedArray, Column as PlColumn, DataFrame, DataType, Float32Type, Float64Type, IdxCa, IdxSize,
-    Int8Type, Int16Type, Int32Type, Int64Type, IntoColumn, NamedFrom, NewChunkedArray, NumericNative, PlSmallStr,
-    PolarsNumericType, Series, StringChunked, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    BooleanChunked, BooleanType, ChunkedArray, Column as PlColumn, DataFrame, DataType, IdxCa, IdxSize, IntoColumn, NamedFrom,
+    NewChunkedArray, PlSmallStr, Series, StringChunked,
 };
 
+use crate::data::physical;
 use crate::data::schema::{Column, LEVEL_CAP, Profile, Role, Schema, SchemaOptions, Values};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::error::{Error, ErrorKind, Result, Warning};
@@ -39,26 +40,28 @@ impl Schema {
     }
 }
 
-/// A column's cells: numbers with NaN for missing, or places in a list of distinct texts.
+/// A column's cells.
 enum Observed {
-    Numbers(Vec<f64>),
+    /// Floats, NaN for missing.
+    Floats(Vec<f64>),
+    /// The integers of a dtype that stores such.
+    Stored(Vec<Option<i128>>),
+    /// Places in a list of distinct texts.
     Texts { codes: Vec<Option<u32>>, distinct: Vec<String> },
-}
-
-fn is_integer(dtype: &DataType) -> bool {
-    use DataType::*;
-    matches!(dtype, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64)
 }
 
 fn is_supported(dtype: &DataType) -> bool {
     use DataType::*;
-    is_integer(dtype) || matches!(dtype, Float32 | Float64 | Boolean | String | Categorical(..) | Enum(..))
+    physical::range(dtype).is_some() || matches!(dtype, Float32 | Float64 | Boolean | String | Categorical(..) | Enum(..))
 }
 
 /// The cells of a column of a supported dtype; ±inf is an error with its row.
 fn observe(column: &PlColumn) -> Result<Observed> {
     let series = column.as_materialized_series();
-    if series.dtype().is_primitive_numeric() {
+    if physical::range(series.dtype()).is_some() {
+        return Ok(Observed::Stored(physical::cells(series)?));
+    }
+    if series.dtype().is_float() {
         let cast = series.cast(&DataType::Float64)?;
         let numbers: Vec<f64> = cast.f64()?.iter().map(|x| x.unwrap_or(f64::NAN)).collect();
         if let Some(row) = numbers.iter().position(|x| x.is_infinite()) {
@@ -70,7 +73,7 @@ fn observe(column: &PlColumn) -> Result<Observed> {
             }
             .into());
         }
-        return Ok(Observed::Numbers(numbers));
+        return Ok(Observed::Floats(numbers));
     }
     if let Ok(b) = series.bool() {
         let codes = b.iter().map(|x| x.map(u32::from)).collect();
@@ -106,9 +109,18 @@ fn profile(column: &PlColumn, left_out: bool) -> Result<Profile> {
         return Ok(Profile { name, observed: column.len() - column.null_count(), dtype, values: Values::Unsupported });
     }
     let (observed, values) = match observe(column)? {
-        Observed::Numbers(x) => {
-            let seen: Vec<f64> = x.into_iter().filter(|x| !x.is_nan()).collect();
-            (seen.len(), number_values(&seen, is_integer(&dtype)))
+        Observed::Floats(cells) => {
+            let seen: Vec<f64> = cells.into_iter().filter(|x| !x.is_nan()).collect();
+            // Negative zero counts as zero.
+            let texts = distinct(seen.iter().map(|x| Ascending(x + 0.0)), |x| float_level(x.0));
+            (seen.len(), number_values(&seen, texts, false, None))
+        }
+        Observed::Stored(cells) => {
+            let stored = || cells.iter().copied().flatten();
+            let seen: Vec<f64> = stored().map(|x| physical::number(&dtype, x)).collect();
+            let texts = distinct(stored(), |x| physical::text(&dtype, x));
+            let least = stored().min().map(|least| (physical::step(&dtype, stored()), least));
+            (seen.len(), number_values(&seen, texts, physical::is_integer(&dtype), least))
         }
         Observed::Texts { codes, distinct } => {
             let mut counts = vec![0; distinct.len()];
@@ -146,32 +158,53 @@ fn sort_levels(levels: &mut [(String, usize)]) {
     }
 }
 
-fn number_values(seen: &[f64], integer_dtype: bool) -> Values {
-    let min = seen.iter().copied().fold(f64::INFINITY, f64::min);
-    let max = seen.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut sorted = std::collections::BTreeSet::new();
-    for x in seen {
-        // Total order on the bits of a finite number: negative zero counts as zero.
-        let bits = (x + 0.0).to_bits() as i64;
-        sorted.insert(if bits < 0 { bits ^ i64::MAX } else { bits });
+/// A float without NaN, in its order.
+#[derive(PartialEq)]
+struct Ascending(f64);
+
+impl Eq for Ascending {}
+
+impl PartialOrd for Ascending {
+    fn partial_cmp(&self, other: &Ascending) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ascending {
+    fn cmp(&self, other: &Ascending) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// The texts of the distinct values, ascending; `None` above [`LEVEL_CAP`].
+fn distinct<K: Ord>(values: impl Iterator<Item = K>, text: impl Fn(K) -> String) -> Option<Vec<String>> {
+    let mut sorted = BTreeSet::new();
+    for x in values {
+        sorted.insert(x);
         if sorted.len() > LEVEL_CAP {
-            break;
+            return None;
         }
     }
-    let back = |b: &i64| f64::from_bits(if *b < 0 { *b ^ i64::MAX } else { *b } as u64);
+    Some(sorted.into_iter().map(text).collect())
+}
+
+fn number_values(seen: &[f64], distinct: Option<Vec<String>>, integer_dtype: bool, stored: Option<(f64, i128)>) -> Values {
+    let min = seen.iter().copied().fold(f64::INFINITY, f64::min);
+    let max = seen.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     Values::Numbers {
         integer_dtype,
         min,
         max,
         whole: seen.iter().all(|x| x.fract() == 0.0),
-        distinct: (sorted.len() <= LEVEL_CAP).then(|| sorted.iter().map(|b| number_level(back(b))).collect()),
+        stored,
+        distinct,
         skew: skewness(seen.iter().copied()),
         log_skew: (min > 0.0).then(|| skewness(seen.iter().map(|x| x.ln()))),
     }
 }
 
-/// A number as the text of a level; parses back to the same number.
-fn number_level(x: f64) -> String {
+/// A float as the text of a level; parses back to the same number.
+fn float_level(x: f64) -> String {
     format!("{x}")
 }
 
@@ -251,10 +284,12 @@ impl Table {
     }
 }
 
-/// Whether a column of `found` can be read where the fit had `fitted`: the same dtype, or both integers, floats or text.
+/// Whether a column of `found` can be read where the fit had `fitted`: the same dtype, both integers, floats or decimals, or both
+/// text.
 fn agrees(fitted: &DataType, found: &DataType) -> bool {
+    let number = |t: &DataType| is_supported(t) && (t.is_primitive_numeric() || t.is_decimal());
     let text = |t: &DataType| matches!(t, DataType::String | DataType::Categorical(..) | DataType::Enum(..));
-    fitted == found || (fitted.is_primitive_numeric() && found.is_primitive_numeric()) || (text(fitted) && text(found))
+    fitted == found || (number(fitted) && number(found)) || (text(fitted) && text(found))
 }
 
 enum Cell {
@@ -264,7 +299,6 @@ enum Cell {
 }
 
 fn codes_of(input: &PlColumn, column: &Column, warnings: &mut Vec<Warning>) -> Result<Vec<Cell>> {
-    let number = |x: f64| if x.is_nan() { Cell::Missing } else { Cell::Observed(x) };
     let code: HashMap<&str, usize> = column.levels.iter().enumerate().map(|(i, l)| (l.as_str(), i)).collect();
     let mut unseen: Option<(usize, String)> = None;
     let mut level = |text: &str| match code.get(text) {
@@ -275,10 +309,16 @@ fn codes_of(input: &PlColumn, column: &Column, warnings: &mut Vec<Warning>) -> R
         }
     };
     let cells = match observe(input)? {
-        Observed::Numbers(x) if column.kind.is_numeric() => x.into_iter().map(number).collect(),
-        Observed::Numbers(x) => {
-            let one = |x: f64| if x.is_nan() { Cell::Missing } else { level(&number_level(x + 0.0)) };
-            x.into_iter().map(one).collect()
+        Observed::Floats(cells) => {
+            let mut seen = |x: f64| if column.kind.is_numeric() { Cell::Observed(x) } else { level(&float_level(x + 0.0)) };
+            cells.into_iter().map(|x| if x.is_nan() { Cell::Missing } else { seen(x) }).collect()
+        }
+        Observed::Stored(cells) => {
+            let mut seen = |x: i128| match column.kind.is_numeric() {
+                true => Cell::Observed(physical::number(input.dtype(), x)),
+                false => level(&physical::text(input.dtype(), x)),
+            };
+            cells.into_iter().map(|x| x.map_or(Cell::Missing, &mut seen)).collect()
         }
         Observed::Texts { codes, distinct } => {
             codes.into_iter().map(|c| c.map_or(Cell::Missing, |c| level(&distinct[c as usize]))).collect()
@@ -317,59 +357,66 @@ pub(crate) fn clear_cells(df: &DataFrame, schema: &Schema, rows: &[Vec<usize>]) 
     Ok(out)
 }
 
+/// The column with the given cells, numbers or codes, at the given rows; every other cell and the dtype stay.
 pub(crate) fn write_column(input: &Series, column: &Column, rows: &[usize], cells: &[f64]) -> Result<Series> {
-    macro_rules! numeric {
-        ($type:ty, $native:ty) => {{
-            let one = |x: f64| -> $native {
-                if column.kind.has_levels() {
-                    column.levels.get(x as usize).and_then(|l| l.parse().ok()).unwrap_or_default()
-                } else {
-                    column.admit(x) as $native
-                }
-            };
-            let ca: &ChunkedArray<$type> = input.as_ref().as_ref();
-            Ok(scatter(ca, rows, cells.iter().map(|&x| one(x))))
-        }};
-    }
     let name: PlSmallStr = input.name().clone();
-    match input.dtype() {
-        DataType::Float64 => numeric!(Float64Type, f64),
-        DataType::Float32 => numeric!(Float32Type, f32),
-        DataType::Int8 => numeric!(Int8Type, i8),
-        DataType::Int16 => numeric!(Int16Type, i16),
-        DataType::Int32 => numeric!(Int32Type, i32),
-        DataType::Int64 => numeric!(Int64Type, i64),
-        DataType::UInt8 => numeric!(UInt8Type, u8),
-        DataType::UInt16 => numeric!(UInt16Type, u16),
-        DataType::UInt32 => numeric!(UInt32Type, u32),
-        DataType::UInt64 => numeric!(UInt64Type, u64),
+    let dtype = input.dtype();
+    let level = |x: f64| column.levels.get(x as usize).map(String::as_str);
+    // A level of the fit that a column of another dtype cannot hold.
+    let homeless = |x: f64| {
+        let level = level(x).unwrap_or_default();
+        Error::schema(format!(
+            "column `{name}`: the fit's level '{level}' is none of the type {dtype} here; give the column the type of the fit, {}",
+            column.dtype
+        ))
+    };
+    let float = |x: f64| match column.kind.has_levels() {
+        true => level(x).and_then(|l| l.parse().ok()).ok_or_else(|| homeless(x)),
+        false => Ok(column.admit(x)),
+    };
+    match dtype {
+        DataType::Float64 => {
+            let values = cells.iter().map(|&x| float(x)).collect::<Result<Vec<f64>>>()?;
+            Ok(physical::scatter(input.f64()?, rows, values.into_iter()))
+        }
+        DataType::Float32 => {
+            let (low, high) = physical::limits(dtype);
+            // Rounding does not carry a fill out of the column's bounds.
+            let inward = |x: f32| match f64::from(x) {
+                y if y < column.bounds.0 => x.next_up(),
+                y if y > column.bounds.1 => x.next_down(),
+                _ => x,
+            };
+            let one = |&x: &f64| float(x).map(|x| inward(x.clamp(low, high) as f32));
+            let values = cells.iter().map(one).collect::<Result<Vec<f32>>>()?;
+            Ok(physical::scatter(input.f32()?, rows, values.into_iter()))
+        }
+        _ if physical::range(dtype).is_some() => {
+            let constant = column.constant.filter(|_| *dtype == column.dtype);
+            let one = |&x: &f64| match (constant, column.kind.has_levels()) {
+                (Some(stored), _) => Ok(stored),
+                (None, true) => level(x).and_then(|l| physical::parse(dtype, l)).ok_or_else(|| homeless(x)),
+                (None, false) => Ok(physical::stored(dtype, column.step, column.admit(x))),
+            };
+            physical::with_cells(input, rows, &cells.iter().map(one).collect::<Result<Vec<i128>>>()?)
+        }
         DataType::Boolean => {
             let mut all: Vec<Option<bool>> = input.bool()?.iter().collect();
-            let truth = |x: f64| column.levels.get(x as usize).is_some_and(|l| l == "true");
-            rows.iter().zip(cells).for_each(|(&r, &x)| all[r] = Some(truth(x)));
+            rows.iter().zip(cells).for_each(|(&r, &x)| all[r] = level(x).map(|l| l == "true"));
             let ca: ChunkedArray<BooleanType> = BooleanChunked::from_iter_options(name, all.into_iter());
             Ok(Series::from(ca))
         }
-        dtype => {
+        _ => {
             let text = input.cast(&DataType::String)?;
             let mut all: Vec<Option<&str>> = text.str()?.iter().collect();
-            for (&r, &x) in rows.iter().zip(cells) {
-                all[r] = column.levels.get(x as usize).map(String::as_str);
+            rows.iter().zip(cells).for_each(|(&r, &x)| all[r] = level(x));
+            let ca = StringChunked::from_iter_options(name.clone(), all.into_iter());
+            let filled = Series::from(ca).cast(dtype)?;
+            let null = filled.is_null();
+            match rows.iter().zip(cells).find(|(row, _)| null.get(**row) == Some(true)) {
+                Some((_, &x)) => Err(homeless(x)),
+                None => Ok(filled),
             }
-            let ca = StringChunked::from_iter_options(name, all.into_iter());
-            Ok(Series::from(ca).cast(dtype)?)
         }
     }
-}
-
-/// The column with the given values at the given rows.
-fn scatter<T: PolarsNumericType>(input: &ChunkedArray<T>, rows: &[usize], values: impl Iterator<Item = T::Native>) -> Series
-where
-    T::Native: NumericNative,
-    ChunkedArray<T>: NewChunkedArray<T, T::Native>,
-    Series: From<ChunkedArray<T>>,
-{
-    let mut all: Vec<Option<T::Native>> = input.iter().collect();
-    rows.iter().zip(values).for_each(|(&r, v)| all[r] = Some(v));
-    Series::from(ChunkedArray::<T>::from_iter_options(input.name().clone(), all.into_iter()))
 }

@@ -6,19 +6,38 @@ use std::str::FromStr;
 use ::polars::prelude::DataType;
 use serde::{Deserialize, Serialize};
 
+use crate::data::physical;
 use crate::error::{Error, ErrorKind, Result, Warning};
 
 /// What a column is: its support. How it is modelled is its [`Family`].
 ///
 /// | kind | cells | inferred for |
 /// |---|---|---|
-/// | `continuous` | any real number | floats; integers that can be negative |
-/// | `positive` | numbers above zero | floats above zero that are less skewed on the log scale |
+/// | `continuous` | any real number | floats; integers that can be negative; dates, moments, times of the day and durations |
+/// | `positive` | numbers above zero | floats and durations above zero that are less skewed on the log scale |
 /// | `count` | whole numbers from zero | integers from zero; floats that are whole in 20 cells or more |
 /// | `binary` | one of two levels | booleans; two distinct texts; 0/1; two distinct integers in 20 cells or more |
 /// | `categorical` | one of several levels | other text, Categorical and Enum columns |
 /// | `ordinal` | one of several levels in order | never inferred: state it |
 /// | `ignored` | anything | dtypes without a model, text with very many levels, columns without a value |
+///
+/// To the model a cell of each dtype is a number, or a level:
+///
+/// | dtype | number | filled numbers |
+/// |---|---|---|
+/// | Float32, Float64 | itself; null and NaN are missing, ±inf is an error | any |
+/// | Int8 to Int128, UInt8 to UInt64 | itself | whole, within the dtype |
+/// | Decimal | its value, read as a float is (scale 0: as an integer is) | multiples of its last decimal, within its precision |
+/// | Date | days since 1970-01-01 | whole days |
+/// | Datetime | its unit since 1970-01-01 UTC, whatever the zone | as for durations |
+/// | Duration | its unit | multiples of the largest of day, hour, minute, second, ms, µs, ns that divides all observed cells |
+/// | Time | nanoseconds since midnight | as for durations, within the day |
+/// | Boolean, String, Categorical, Enum | a level; an Enum's and a Categorical's codes stay | a level |
+/// | Null | none | none: the column stays empty and is named |
+/// | List, Array, Struct, Binary, Object, Float16, UInt128 | none | none: the column stays as it is and is named |
+///
+/// Observed cells are never rebuilt from these numbers, so that integers beyond 2⁵³ and nanoseconds stay exact; a fill there
+/// is as near as f64 can hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -33,7 +52,7 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
-    /// Every kind with its name, in the order of the table above.
+    /// Every kind with its name, in the order of the first table above.
     const NAMES: [(&'static str, ColumnKind); 7] = [
         ("continuous", ColumnKind::Continuous),
         ("positive", ColumnKind::Positive),
@@ -160,6 +179,57 @@ impl fmt::Display for Family {
     }
 }
 
+/// One end of [`ColumnSpec::bounds`]: a number in the units of [`ColumnKind`]'s table, or the text of a cell.
+///
+/// ```
+/// let spec: lacuna::ColumnSpec = serde_json::from_str(r#"{"name": "joined", "bounds": ["2020-01-01", null]}"#).unwrap();
+/// assert_eq!(spec.bounds, Some((Some("2020-01-01".into()), None)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Bound {
+    /// A number.
+    Number(f64),
+    /// A date `2024-01-31`; a moment `2024-01-31T12:30:00.5`, in a column with a zone UTC or with an offset (`+01:00`); a time
+    /// `12:30:00`; or the digits of a number.
+    Text(String),
+}
+
+impl Bound {
+    /// Its number in a column of this dtype.
+    fn number(&self, dtype: &DataType) -> Option<f64> {
+        match self {
+            Bound::Number(x) => Some(*x),
+            Bound::Text(text) if physical::range(dtype).is_some() => {
+                physical::parse(dtype, text).map(|x| physical::number(dtype, x))
+            }
+            Bound::Text(text) => text.trim().parse().ok().filter(|x: &f64| !x.is_nan()),
+        }
+    }
+
+    /// A number of a column of this dtype: as text where a number says little.
+    fn of(x: f64, dtype: &DataType) -> Bound {
+        match dtype {
+            DataType::Date | DataType::Datetime(..) | DataType::Time => {
+                Bound::Text(physical::text(dtype, physical::stored(dtype, None, x)))
+            }
+            _ => Bound::Number(x),
+        }
+    }
+}
+
+impl From<f64> for Bound {
+    fn from(x: f64) -> Bound {
+        Bound::Number(x)
+    }
+}
+
+impl From<&str> for Bound {
+    fn from(text: &str) -> Bound {
+        Bound::Text(text.into())
+    }
+}
+
 /// What a user says of one column, as in a schema file; everything but the name is optional.
 ///
 /// ```
@@ -180,9 +250,9 @@ pub struct ColumnSpec {
     /// Its levels in order; those observed when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub levels: Option<Vec<String>>,
-    /// Lowest and highest value a filled cell may take; `null` leaves a side open.
+    /// Lowest and highest value a filled cell may take, numbers or the text of a cell ([`Bound`]); `null` leaves a side open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bounds: Option<(Option<f64>, Option<f64>)>,
+    pub bounds: Option<(Option<Bound>, Option<Bound>)>,
     /// Texts that mean "missing" in this column, beside the general ones (CSV only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub na: Option<Vec<String>>,
@@ -232,7 +302,7 @@ impl SchemaOptions {
             merged.kind = s.kind.or(merged.kind);
             merged.family = s.family.or(merged.family);
             merged.levels = s.levels.clone().or(merged.levels);
-            merged.bounds = s.bounds.or(merged.bounds);
+            merged.bounds = s.bounds.clone().or(merged.bounds);
             merged.na = s.na.clone().or(merged.na);
         }
         merged
@@ -261,11 +331,11 @@ pub enum Left {
     Excluded,
     /// The user asked for other columns only.
     NotAsked,
-    /// No cell is observed.
+    /// No cell is observed; every column of dtype Null.
     Empty,
     /// Text with too many levels: identifiers or free text.
     TooManyLevels,
-    /// The dtype has no model.
+    /// The dtype has no model: lists, arrays, structs, binary and object cells, and the others of the table at [`ColumnKind`].
     UnsupportedType,
 }
 
@@ -303,8 +373,11 @@ pub struct Column {
     pub(crate) named: bool,
     pub(crate) levels: Vec<String>,
     pub(crate) bounds: (f64, f64),
-    /// Filled numbers are whole.
-    pub(crate) whole: bool,
+    /// Filled numbers are multiples of this: one for integers and counts, 0.01 for two decimals, 3600 000 000 for a µs column of
+    /// whole hours.
+    pub(crate) step: Option<f64>,
+    /// What a constant column stores, where its dtype stores integers and the bounds admit it: f64 may not hold it.
+    pub(crate) constant: Option<i128>,
     pub(crate) role: Role,
     /// Gaps are to be filled (`only` did not leave the column out).
     pub(crate) asked: bool,
@@ -346,15 +419,37 @@ impl Column {
         }
     }
 
-    /// A number brought inside the column's support: bounds, whole numbers.
+    /// A number brought inside the column's bounds and what its dtype can hold.
+    pub(crate) fn clamp(&self, x: f64) -> f64 {
+        let (low, high) = self.range();
+        x.clamp(low, high)
+    }
+
+    /// A number brought inside the column's support: as [`Column::clamp`], and a multiple of its step.
     pub(crate) fn admit(&self, x: f64) -> f64 {
-        let (low, high) = self.bounds;
-        if !self.whole {
-            return x.clamp(low, high);
-        }
-        // The whole numbers inside the bounds, if there are any.
-        let (low, high) = (low.ceil(), high.floor());
-        if low <= high { x.round().clamp(low, high) } else { x.clamp(self.bounds.0, self.bounds.1) }
+        let Some(step) = self.step else { return self.clamp(x) };
+        // Bounds may be narrower than an hour, but not than what the dtype can tell apart.
+        let inside = self.multiple(x, step).or_else(|| self.multiple(x, step.min(1.0)));
+        inside.unwrap_or_else(|| self.clamp(x))
+    }
+
+    /// The nearest multiple of a step inside the bounds, if there is one.
+    fn multiple(&self, x: f64, step: f64) -> Option<f64> {
+        // Dividing by the steps of a unit keeps 7 steps of 0.01 at 0.07.
+        let per = (1.0 / step).round();
+        let steps = |x: f64| if step < 1.0 { x * per } else { x / step };
+        let multiple = |k: f64| if step < 1.0 { k / per } else { k * step };
+        let (low, high) = self.range();
+        let (first, last) = (steps(low).round(), steps(high).round());
+        let first = if multiple(first) < low { first + 1.0 } else { first };
+        let last = if multiple(last) > high { last - 1.0 } else { last };
+        (first <= last).then(|| multiple(steps(x).round().clamp(first, last)))
+    }
+
+    /// The bounds within the dtype's limits.
+    fn range(&self) -> (f64, f64) {
+        let (low, high) = physical::limits(&self.dtype);
+        (self.bounds.0.max(low), self.bounds.1.min(high))
     }
 }
 
@@ -422,7 +517,6 @@ impl Schema {
     /// The schema as a file that [`SchemaOptions`] reads back: pretty JSON with `name`, `kind`, `levels` and
     /// `bounds` where they apply, and `family` where it was named or a fit has chosen it.
     pub fn to_json(&self) -> String {
-        let open = |x: f64| x.is_finite().then_some(x);
         let columns: Vec<ColumnSpec> = self
             .columns
             .iter()
@@ -431,11 +525,12 @@ impl Schema {
                 kind: Some(c.kind),
                 family: c.named.then_some(c.family),
                 levels: (!c.levels.is_empty() && c.kind.has_levels()).then(|| c.levels.clone()),
-                bounds: match (open(c.bounds.0), open(c.bounds.1)) {
-                    (None, None) => None,
-                    // A count's floor of zero goes without saying.
-                    (Some(0.0), None) if c.kind != ColumnKind::Continuous => None,
-                    b => Some(b),
+                bounds: match (c.bounds.0, c.bounds.1) {
+                    (f64::NEG_INFINITY, f64::INFINITY) => None,
+                    // A count's floor of zero goes without saying, and so does a day.
+                    (0.0, f64::INFINITY) if c.kind != ColumnKind::Continuous => None,
+                    day if c.dtype == DataType::Time && day == physical::limits(&c.dtype) => None,
+                    (low, high) => Some([low, high].map(|x| x.is_finite().then(|| Bound::of(x, &c.dtype))).into()),
                 },
                 na: None,
             })
@@ -467,6 +562,9 @@ pub(crate) enum Values {
         max: f64,
         /// Every value is a whole number.
         whole: bool,
+        /// What filled numbers are multiples of by the dtype ([`physical::step`]), and the smallest cell as it is stored; `None`
+        /// for floats.
+        stored: Option<(f64, i128)>,
         /// Distinct values as text, ascending; `None` above [`LEVEL_CAP`].
         distinct: Option<Vec<String>>,
         /// Skewness of the values, and of their logarithms where all are above zero.
@@ -508,7 +606,8 @@ fn column_of(p: Profile, options: &SchemaOptions, warnings: &mut Vec<Warning>) -
         named: false,
         levels: Vec::new(),
         bounds: (f64::NEG_INFINITY, f64::INFINITY),
-        whole: false,
+        step: None,
+        constant: None,
         role: Role::Left(Left::Excluded),
         asked: options.only.is_empty() || options.only.contains(&p.name),
     };
@@ -563,7 +662,7 @@ fn column_of(p: Profile, options: &SchemaOptions, warnings: &mut Vec<Warning>) -
     Ok(out)
 }
 
-/// The rules of the table at [`ColumnKind`].
+/// The rules of the first table at [`ColumnKind`].
 fn infer_kind(p: &Profile) -> ColumnKind {
     match &p.values {
         Values::Unsupported => ColumnKind::Ignored,
@@ -574,13 +673,16 @@ fn infer_kind(p: &Profile) -> ColumnKind {
             k if k <= TEXT_CAP && 2 * k <= p.observed => ColumnKind::Categorical,
             _ => ColumnKind::Ignored,
         },
-        Values::Numbers { integer_dtype, min, max, whole, distinct, skew, log_skew } => {
+        Values::Numbers { integer_dtype, min, max, whole, distinct, skew, log_skew, .. } => {
             let two = distinct.as_ref().is_some_and(|d| d.len() == 2);
-            if two && *whole && ((*min == 0.0 && *max == 1.0) || (*integer_dtype && p.observed >= 20)) {
+            let skewed = log_skew.is_some_and(|l| l.abs() < 0.5 * skew.abs() && skew.abs() > 1.0);
+            if p.dtype.is_temporal() {
+                if skewed && p.dtype.is_duration() { ColumnKind::Positive } else { ColumnKind::Continuous }
+            } else if two && *whole && ((*min == 0.0 && *max == 1.0) || (*integer_dtype && p.observed >= 20)) {
                 ColumnKind::Binary
             } else if *min >= 0.0 && (*integer_dtype || (*whole && p.observed >= 20)) {
                 ColumnKind::Count
-            } else if !integer_dtype && log_skew.is_some_and(|l| l.abs() < 0.5 * skew.abs() && skew.abs() > 1.0) {
+            } else if !integer_dtype && skewed {
                 ColumnKind::Positive
             } else {
                 ColumnKind::Continuous
@@ -613,6 +715,17 @@ fn levels_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
             if let Some(twice) = stated.iter().enumerate().find(|(i, l)| stated[..*i].contains(l)) {
                 return Err(Error::schema(format!("column `{column}` states the level '{}' twice", twice.1)));
             }
+            let cell = |l: &String| match (&p.values, physical::range(&p.dtype)) {
+                (Values::Levels { .. }, _) => true,
+                (_, Some(_)) => physical::parse(&p.dtype, l).is_some(),
+                (_, None) => l.parse::<f64>().is_ok(),
+            };
+            if let Some(odd) = stated.iter().find(|l| !cell(l)) {
+                return Err(Error::schema(format!(
+                    "column `{column}` states the level '{odd}', which is no cell of type {}; remove it, or make the column text",
+                    p.dtype
+                )));
+            }
             stated.clone()
         }
     };
@@ -638,7 +751,7 @@ fn levels_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
 
 fn numbers_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
     let column = &p.name;
-    let Values::Numbers { integer_dtype, min, max, whole, .. } = &p.values else {
+    let Values::Numbers { min, max, whole, stored, .. } = &p.values else {
         let example = match &p.values {
             Values::Levels { levels, .. } => levels.iter().find(|l| l.1 > 0 && l.0.trim().parse::<f64>().is_err()),
             _ => None,
@@ -668,18 +781,36 @@ fn numbers_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
             if *whole { "" } else { " with decimals" }
         )));
     }
-    out.whole = *integer_dtype || out.kind == ColumnKind::Count;
-    let (low, high) = spec.bounds.unwrap_or((None, None));
-    let (low, high) = (low.unwrap_or(f64::NEG_INFINITY).max(floor), high.unwrap_or(f64::INFINITY));
-    if low > high || high.is_nan() {
+    let step = stored.map(|(step, _)| step);
+    out.step = if out.kind == ColumnKind::Count { Some(step.unwrap_or(1.0).max(1.0)) } else { step };
+    let (least, most) = spec.bounds.clone().unwrap_or((None, None));
+    let end = |bound: Option<Bound>, open: f64| match bound {
+        None => Ok(open),
+        Some(bound) => bound.number(&p.dtype).ok_or_else(|| {
+            let text = if let Bound::Text(text) = &bound { text } else { "" };
+            let expected = format!("numbers, or cells of type {} written as in ISO 8601", p.dtype);
+            Error::config(format!("bounds of column `{column}`"), format!("'{text}'"), expected)
+        }),
+    };
+    let (low, high) = (end(least, f64::NEG_INFINITY)?.max(floor), end(most, f64::INFINITY)?);
+    let limits = physical::limits(&p.dtype);
+    if low > high || low > limits.1 || high < limits.0 || high.is_nan() {
         return Err(Error::config(
             format!("bounds of column `{column}`"),
             format!("{low} to {high}"),
-            "a lower and a higher number",
+            "a lower and a higher number that its type can hold",
         ));
     }
-    out.bounds = (low, high);
+    out.bounds = if p.dtype == DataType::Time { (low.max(limits.0), high.min(limits.1)) } else { (low, high) };
+    if let Some(finest) = out.step.map(|step| step.min(1.0)).filter(|&step| out.multiple(0.0, step).is_none()) {
+        return Err(Error::config(
+            format!("bounds of column `{column}`"),
+            format!("{low} to {high}"),
+            format!("wide enough for a multiple of {finest}, as the column's cells are"),
+        ));
+    }
     out.role = if min == max { Role::Constant(*min) } else { Role::Modelled };
+    out.constant = stored.map(|(_, least)| least).filter(|_| min == max && low <= *min && *max <= high);
     Ok(())
 }
 
@@ -692,7 +823,16 @@ mod tests {
             name: "x".into(),
             dtype: if integer_dtype { DataType::Int64 } else { DataType::Float64 },
             observed,
-            values: Values::Numbers { integer_dtype, min, max, whole, distinct: None, skew: 0.0, log_skew: None },
+            values: Values::Numbers {
+                integer_dtype,
+                min,
+                max,
+                whole,
+                stored: integer_dtype.then_some((1.0, min as i128)),
+                distinct: None,
+                skew: 0.0,
+                log_skew: None,
+            },
         }
     }
 
@@ -737,9 +877,30 @@ mod tests {
 
     #[test]
     fn admit_keeps_the_support() {
-        let s = Schema::from_profiles(vec![numbers(0.0, 9.0, true, true, 5)], &SchemaOptions::default()).unwrap();
-        let c = &s.columns()[0];
-        assert_eq!(c.admit(-0.7), 0.0);
-        assert_eq!(c.admit(2.6), 3.0);
+        let of = |p: Profile, spec: &str| {
+            let mut spec: ColumnSpec = serde_json::from_str(&format!(r#"{{"name": "x", {spec}}}"#)).unwrap();
+            spec.name = p.name.clone();
+            let options = SchemaOptions { columns: vec![spec], ..SchemaOptions::default() };
+            Schema::from_profiles(vec![p], &options).unwrap().columns()[0].clone()
+        };
+        let count = of(numbers(0.0, 9.0, true, true, 5), r#""bounds": null"#);
+        assert_eq!([-0.7, 2.6, 1e30].map(|x| count.admit(x)), [0.0, 3.0, 9_223_372_036_854_775_808.0]);
+        let stated = of(numbers(0.0, 9.0, true, true, 5), r#""bounds": [0.5, 3.5]"#);
+        assert_eq!([0.1, 2.4, 9.0].map(|x| stated.admit(x)), [1.0, 2.0, 3.0]);
+        let typed = |dtype: DataType, step, spec: &str| {
+            let mut p = numbers(0.0, 9.0, false, false, 5);
+            p.dtype = dtype;
+            if let Values::Numbers { stored, .. } = &mut p.values {
+                *stored = Some((step, 0));
+            }
+            of(p, spec)
+        };
+        let cents = typed(DataType::Decimal(4, 2), 0.01, r#""bounds": [0.07, 1e3]"#);
+        assert_eq!([0.0, 0.0749, 5e5].map(|x| cents.admit(x)), [0.07, 0.07, 99.99]);
+        let minutes = typed(DataType::Time, 6e10, r#""bounds": [null, "00:02:30"]"#);
+        assert_eq!([-1.0, 1.4e11, 9e13].map(|x| minutes.admit(x)), [0.0, 1.2e11, 1.2e11]);
+        assert_eq!(minutes.bounds(), (0.0, 1.5e11));
+        let narrow = typed(DataType::Time, 6e10, r#""bounds": ["00:02:30", "00:02:31"]"#);
+        assert_eq!([-1.0, 1.505e11, 9e13].map(|x| narrow.admit(x)), [1.5e11, 1.505e11, 1.51e11]);
     }
 }

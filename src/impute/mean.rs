@@ -122,8 +122,11 @@ impl MeanImputer {
 pub(crate) fn weighted_mean(values: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     let total: f64 = values.clone().map(|(_, w)| w).sum();
     let mean = values.clone().map(|(x, w)| w * x).sum::<f64>() / total;
-    // A sum beyond the range of f64: shares first.
-    if mean.is_finite() { mean } else { values.map(|(x, w)| w / total * x).sum() }
+    if mean.is_finite() {
+        return mean;
+    }
+    // A sum beyond the range of f64: shares first, and rounded they may come to more than one.
+    values.map(|(x, w)| w / total * x).sum::<f64>().clamp(f64::MIN, f64::MAX)
 }
 
 /// Population standard deviation of at least one value; the order of the values does not overflow it.
@@ -197,6 +200,8 @@ mod tests {
         let x = [1.5e308, 1.6e308, 1.7e308];
         assert!((median(&x[..2]) / 1.55e308 - 1.0).abs() < 1e-15);
         assert!((weighted_mean(x.iter().map(|&x| (x, 1.0))) / 1.6e308 - 1.0).abs() < 1e-15);
+        // 1/5 + 2/5 + 2/5 of it comes to more than the whole.
+        assert_eq!(weighted_mean([1.0, 2.0, 2.0].into_iter().map(|w| (f64::MAX, w))), f64::MAX);
         assert!((standard_deviation(x.into_iter()) / 0.0816496580927726e308 - 1.0).abs() < 1e-9);
     }
 }

@@ -104,8 +104,7 @@ impl Filled {
         let schema = table.schema;
         for (column, cells) in schema.columns().iter().zip(&mut cells) {
             if column.kind.is_numeric() {
-                let (low, high) = column.bounds;
-                cells.iter_mut().for_each(|x| *x = x.clamp(low, high));
+                cells.iter_mut().for_each(|x| *x = column.clamp(*x));
             }
         }
         let frame = write_cells(df, &schema, &table.gaps, &cells)?;

@@ -23,7 +23,7 @@ fn quickstart() {
 
 #[test]
 fn mixed_types() {
-    assert_eq!(last_line("mixed_types"), "8 columns, 8 types kept, 84 cells filled");
+    assert_eq!(last_line("mixed_types"), "8 columns, 8 types kept, 96 cells filled");
 }
 
 #[test]

@@ -95,12 +95,13 @@ fn table() -> DataFrame {
     columns.push(Series::new("empty".into(), vec![None::<f64>; N]).into_column());
     let id: Vec<Option<String>> = cells(&|_, e| e).iter().map(|x| x.map(|x| x.to_string())).collect();
     columns.push(Series::new("id".into(), id).into_column());
-    columns.push(whole!("day", i32, |_, e| 1e4 * e).cast(&DataType::Date).unwrap());
+    let bytes: Vec<Option<Vec<u8>>> = cells(&|_, e| e).iter().map(|x| x.map(|x| x.to_be_bytes().to_vec())).collect();
+    columns.push(Series::new("bytes".into(), bytes).into_column());
     DataFrame::new(N, columns).unwrap()
 }
 
 /// The columns that stay as they are.
-const LEFT: [(&str, Left); 3] = [("empty", Left::Empty), ("id", Left::TooManyLevels), ("day", Left::UnsupportedType)];
+const LEFT: [(&str, Left); 3] = [("empty", Left::Empty), ("id", Left::TooManyLevels), ("bytes", Left::UnsupportedType)];
 
 /// The observed cells of a column, bit by bit.
 fn cells(column: &Column) -> Vec<Option<AnyValue<'static>>> {
@@ -191,7 +192,7 @@ fn fills_and_draws_are_inside_the_support() {
     let df = table();
     let mut options = SchemaOptions::default().kind("f64", ColumnKind::Continuous).kind("string", ColumnKind::Ordinal);
     // Bounds narrower than the observed values.
-    options.columns[0].bounds = Some((Some(-0.5), Some(0.25)));
+    options.columns[0].bounds = Some((Some((-0.5).into()), Some(0.25.into())));
     options.columns[1].levels = Some(["low", "middle", "high"].map(String::from).to_vec());
     let schema = Schema::infer_with(&df, &options).unwrap();
     for (name, fit) in IMPUTERS {

@@ -3,7 +3,9 @@
 mod allocations;
 mod cli;
 mod csv;
+mod dtypes;
 mod examples;
 mod imputers;
 mod layering;
+mod properties;
 mod vae;
