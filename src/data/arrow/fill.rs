@@ -223,7 +223,7 @@ mod tests {
     use crate::data::polars::write_cells;
     use crate::data::schema::{ColumnKind, SchemaOptions};
     use crate::data::table::Table;
-    use ::polars::prelude::{AnyValue, Categories, FrozenCategories, IntoColumn, NamedFrom, TimeZone, df};
+    use ::polars::prelude::{AnyValue, Categories, FrozenCategories, IntoColumn, TimeZone, df};
     use arrow::datatypes::TimeUnit;
 
     /// One column of every type that has an Arrow form, each with a gap, then those that pass through.
