@@ -297,3 +297,132 @@ pub(crate) fn csv_columns(added: &[Added], csv: &CsvTable, schema: &Schema, gaps
 fn significant(x: f64) -> String {
     format!("{x:.3e}").parse().unwrap_or(x).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::impute::{Fit, Imputer};
+    use crate::{ColumnKind, MeanConfig, SchemaOptions};
+    use ::polars::prelude::df;
+
+    #[test]
+    fn the_interval_is_the_narrowest_that_covers_one_more_draw() {
+        for (interval, m, k) in
+            [(0.9, 19, 1), (0.9, 100, 5), (0.9, 99, 5), (0.5, 3, 1), (0.95, 39, 1), (0.99, 199, 1), (0.8, 100, 10)]
+        {
+            assert_eq!(tail(interval, m), k, "{interval}, {m}");
+            let covers = |k: usize| (m + 1 - 2 * k) as f64 / (m + 1) as f64;
+            assert!(covers(k) >= interval - 1e-9 && covers(k + 1) < interval, "{interval}, {m}");
+        }
+        for (interval, least) in [(0.9, 19), (0.5, 3), (0.95, 39), (0.99, 199), (0.01, 2)] {
+            assert_eq!(Imputations::least_draws(interval).unwrap(), least);
+            assert!(tail(interval, least) >= 1, "{interval}");
+            assert!(least == 2 || tail(interval, least - 1) == 0, "{interval}");
+        }
+        for interval in [0.0, 1.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Imputations::least_draws(interval).unwrap_err().is_usage());
+        }
+    }
+
+    #[test]
+    fn spread_of_known_numbers() {
+        assert_eq!(standard_deviation(&[1.0, 2.0, 3.0, 4.0]), (5.0f64 / 3.0).sqrt());
+        assert_eq!(standard_deviation(&[7.0, 7.0]), 0.0);
+        assert_eq!(standard_deviation(&[0.0, 0.0]), 0.0);
+        let wide = standard_deviation(&[-1e308, 1e308]);
+        assert!((wide / 1e308 - 2f64.sqrt()).abs() < 1e-12, "{wide}");
+        assert_eq!([0.123456, 1234.56, 1e-9, 0.0, 2e300].map(significant)[..4], ["0.1235", "1235", "0.000000001", "0"]);
+    }
+
+    fn frame() -> DataFrame {
+        df!(
+            "x" => [Some(1.5), None, Some(3.0), None, Some(8.0), Some(9.0)],
+            "n" => [Some(4i32), Some(-5), None, Some(6), Some(7), Some(8)],
+            "city" => [Some("b"), Some("a"), Some("b"), Some("b"), None, Some("b")],
+            "id" => [Some("k"), None, Some("l"), Some("m"), Some("n"), Some("o")],
+            "nan" => [Some(1.0), Some(f64::NAN), Some(2.0), Some(3.0), None, Some(0.5)],
+            "full" => [1, 2, 3, 4, 5, 6]
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn figures_are_those_of_the_draws() {
+        let df = frame();
+        let draws = MeanConfig::default().fit(&df).unwrap().draw(&df, 200, 1).unwrap();
+        let all = draws.uncertainty(0.9).unwrap();
+        let of = |name: &str| all.iter().find(|u| u.column == name).unwrap();
+        assert!(all.iter().all(|u| u.column != "full"));
+        let Spread::Number { sd, low, high } = &of("x").spread else { panic!() };
+        let (rows, values) = draws.cells("x").unwrap();
+        assert_eq!((of("x").rows.as_slice(), sd.len()), (rows, 2));
+        for gap in 0..2 {
+            let drawn: Vec<f64> = values.iter().map(|v| v[gap]).collect();
+            let mean = drawn.iter().sum::<f64>() / 200.0;
+            let variance = drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 199.0;
+            assert!((sd[gap] - variance.sqrt()).abs() < 1e-12);
+            // Ten draws lie at or beyond each end at least.
+            assert!(drawn.iter().filter(|x| **x <= low[gap]).count() >= 10 && drawn.contains(&low[gap]));
+            assert!(drawn.iter().filter(|x| **x >= high[gap]).count() >= 10 && drawn.contains(&high[gap]));
+        }
+        let Spread::Level { probability } = &of("city").spread else { panic!() };
+        let b = draws.cells("city").unwrap().1.iter().filter(|v| v[0] == 1.0).count();
+        assert!((probability[0][1] - b as f64 / 200.0).abs() < 1e-9 && (probability[0].iter().sum::<f64>() - 1.0).abs() < 1e-9);
+
+        let few = MeanConfig::default().fit(&df).unwrap().draw(&df, 18, 1).unwrap();
+        let e = few.uncertainty(0.9).unwrap_err();
+        assert_eq!(e.to_string(), "m is 18; it must be at least 19 for an interval of 0.9");
+    }
+
+    #[test]
+    fn columns_stand_at_the_end_and_only_where_there_were_gaps() {
+        let df = frame();
+        let schema = Schema::infer_with(&df, &SchemaOptions::default().exclude("id").kind("n", ColumnKind::Continuous)).unwrap();
+        let imputer = MeanConfig::default().fit_with(&df, &schema).unwrap();
+        let (filled, draws) = (imputer.fill(&df).unwrap(), imputer.draw(&df, 30, 1).unwrap());
+        let plain = filled.frame.clone();
+        let both = filled.with_uncertainty(&draws, 0.9).unwrap().with_indicator().unwrap();
+        let frame = &both.frame;
+        let added = ["x_sd", "x_low", "x_high", "n_sd", "n_low", "n_high", "city_probability", "nan_sd", "nan_low", "nan_high"];
+        let missing = ["x_missing", "n_missing", "city_missing", "id_missing", "nan_missing"];
+        let own = ["x", "n", "city", "id", "nan", "full"];
+        assert_eq!(frame.get_column_names(), [&own[..], &added, &missing].concat());
+        assert!(frame.select(own).unwrap().equals_missing(&plain));
+        assert_eq!(frame.column("n_low").unwrap().dtype(), &DataType::Int32);
+        for name in added {
+            let of = name.rsplit_once('_').unwrap().0;
+            let gaps = frame.column(&format!("{of}_missing")).unwrap().bool().unwrap().clone();
+            let cells = frame.column(name).unwrap().as_materialized_series();
+            assert!(cells.is_not_null().iter().eq(gaps.iter()), "{name}");
+        }
+        let truth = |name: &str| frame.column(name).unwrap().bool().unwrap().iter().map(|x| x.unwrap()).collect::<Vec<_>>();
+        assert_eq!(truth("id_missing"), [false, true, false, false, false, false], "left, and still told of");
+        assert_eq!(truth("nan_missing"), [false, true, false, false, true, false], "NaN is missing too");
+        let completed = draws.with_indicator().unwrap().completed(3).unwrap();
+        assert_eq!(completed.get_column_names(), [&own[..], &missing].concat());
+        assert!(completed.select(missing).unwrap().equals(&frame.select(missing).unwrap()));
+    }
+
+    #[test]
+    fn names_that_are_taken_and_draws_of_other_gaps_are_clear_errors() {
+        let df = df!("x" => [Some(1.0), None, Some(2.0)], "x_low" => [1, 2, 3], "x_missing" => [1, 2, 3]).unwrap();
+        let imputer = MeanConfig::default().fit(&df).unwrap();
+        let (filled, draws) = (imputer.fill(&df).unwrap(), imputer.draw(&df, 20, 0).unwrap());
+        let e = filled.clone().with_uncertainty(&draws, 0.9).unwrap_err();
+        assert_eq!(e.to_string(), "column `x_low` has the name of one to be added; rename it");
+        let e = draws.clone().with_indicator().unwrap_err();
+        assert_eq!(e.to_string(), "column `x_missing` has the name of one to be added; rename it");
+        let other = imputer.draw(&df.slice(0, 1), 20, 0).unwrap();
+        let e = filled.with_uncertainty(&other, 0.9).unwrap_err();
+        assert_eq!(e.to_string(), "the draws have other gaps than the filled frame; draw and fill the same frame");
+    }
+
+    #[test]
+    fn the_deviation_of_times_is_in_days_and_seconds() {
+        use TimeUnit::{Microseconds, Milliseconds, Nanoseconds};
+        let of = |dtype: &DataType| sd_unit(dtype);
+        assert_eq!([of(&DataType::Date), of(&DataType::Int64)], [1.0, 1.0]);
+        assert_eq!([of(&DataType::Time), of(&DataType::Datetime(Nanoseconds, None))], [1e-9, 1e-9]);
+        assert_eq!([of(&DataType::Duration(Microseconds)), of(&DataType::Datetime(Milliseconds, None))], [1e-6, 1e-3]);
+    }
+}

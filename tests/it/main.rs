@@ -1,5 +1,6 @@
 //! All integration tests in one binary: each would link polars anew.
 
+mod arrow;
 mod cli;
 mod csv;
 mod examples;
