@@ -343,9 +343,11 @@ fn uncertainty(args: &args::Impute) -> Result<Option<(usize, f64)>, Failure> {
     }
     let interval = args.interval.unwrap_or(0.9);
     let least = Imputations::least_draws(interval)?;
-    match args.draws.unwrap_or(least.max(100)) {
-        few if few < least => Err(usage(format!("--interval {interval} takes {least} draws at least; --draws says {few}"))),
-        m => Ok(Some((m, interval))),
+    match args.draws {
+        Some(few) if few < least => Err(usage(format!("--interval {interval} takes {least} draws at least; --draws says {few}"))),
+        // So many that nobody is to wait for them, or to find the memory, unasked.
+        None if least > 1000 => Err(usage(format!("--interval {interval} takes {least} draws at least; state them by --draws"))),
+        m => Ok(Some((m.unwrap_or(least.max(100)), interval))),
     }
 }
 

@@ -72,7 +72,7 @@ pub struct Impute {
     /// Share of the distribution between COLUMN_low and COLUMN_high [default: 0.9]
     #[arg(long, value_name = "SHARE", value_parser = share, requires = "with_uncertainty")]
     pub interval: Option<f64>,
-    /// Draws for --with-uncertainty, or as many more as the interval takes [default: 100]
+    /// Draws for --with-uncertainty, at least 2 / (1 - SHARE) - 1 [default: 100, or what SHARE takes]
     #[arg(long, value_name = "N", value_parser = at_least_one, requires = "with_uncertainty")]
     pub draws: Option<usize>,
     /// Add a column COLUMN_missing at the end for every column with a missing cell: true where it was missing, else false

@@ -73,6 +73,49 @@ pub trait Imputer: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Imputer::fill`]; `m` of zero.
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations>;
+
+    /// The query with every gap filled as by [`Imputer::fill`], batch by batch where the engine streams: a row's fill depends
+    /// on that row alone, whatever the batches. There is no report. Fits see the whole table and draws depend on a row's place
+    /// in it, so both take collected frames.
+    ///
+    /// ```
+    /// use lacuna::{Fit, Imputer, MeanConfig};
+    /// use polars::prelude::*;
+    /// let df = df!("x" => [Some(1.0), None, Some(3.0)])?;
+    /// let imputer = MeanConfig::default().fit(&df)?;
+    /// let filled = imputer.fill_lazy(df.lazy()).collect()?;
+    /// assert_eq!(filled.column("x")?.f64()?.get(1), Some(2.0));
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    ///
+    /// To keep the imputer, give an `Arc` of it: that is an imputer too.
+    ///
+    /// # Errors
+    /// On collecting, as [`Imputer::fill`].
+    #[cfg(feature = "lazy")]
+    fn fill_lazy(self, query: ::polars::prelude::LazyFrame) -> ::polars::prelude::LazyFrame
+    where
+        Self: Sized + 'static,
+    {
+        use ::polars::prelude::AllowedOptimizations;
+        // No pushdown: every column helps to fill the others, and a filter may ask for filled cells.
+        let fill = move |df: DataFrame| Ok(self.fill(&df)?.frame);
+        query.map(fill, AllowedOptimizations::STREAMING, None, Some("lacuna fill"))
+    }
+}
+
+impl<T: Imputer + ?Sized> Imputer for Arc<T> {
+    fn schema(&self) -> &Schema {
+        self.as_ref().schema()
+    }
+
+    fn fill(&self, df: &DataFrame) -> Result<Filled> {
+        self.as_ref().fill(df)
+    }
+
+    fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations> {
+        self.as_ref().draw(df, m, seed)
+    }
 }
 
 /// A filled frame and the truth about it.

@@ -637,6 +637,7 @@ fn wrong_calls_about_arrow_and_uncertainty_are_one_clear_line() {
         ("in.csv -o o.arrow --no-round", 2, "--no-round belongs to CSV output; Arrow keeps all digits of a float, drop it"),
         ("in.arrow --na ?", 2, "--na belongs to CSV, and `in.arrow` is an Arrow file; drop it"),
         ("in.csv --with-uncertainty --interval 0.99 --draws 50", 2, "--interval 0.99 takes 199 draws at least; --draws says 50"),
+        ("in.csv --with-uncertainty --interval 0.9999", 2, "--interval 0.9999 takes 19999 draws at least; state them by --draws"),
         ("x.csv --with-uncertainty", 1, "column `x_sd` has the name of one to be added; rename it"),
         ("bad.arrow", 1, "cannot read `bad.arrow`: neither an Arrow IPC file nor an Arrow IPC stream"),
     ];

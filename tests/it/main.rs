@@ -6,4 +6,6 @@ mod csv;
 mod examples;
 mod imputers;
 mod layering;
+#[cfg(feature = "lazy")]
+mod lazy;
 mod vae;
