@@ -301,8 +301,9 @@ fn significant(x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::schema::{ColumnKind, SchemaOptions};
+    use crate::impute::mean::MeanConfig;
     use crate::impute::{Fit, Imputer};
-    use crate::{ColumnKind, MeanConfig, SchemaOptions};
     use ::polars::prelude::df;
 
     #[test]
