@@ -30,7 +30,7 @@ use crate::impute::{Fit, Imputer};
 ///
 /// With the feature `lazy` the trait is there for `LazyFrame` too. A fit sees the whole table, so each method collects
 /// the query and returns the filled table as a new lazy frame. What is fitted already fills without collecting:
-/// [`Imputer::fill_lazy`].
+/// `Imputer::fill_lazy`.
 pub trait ImputeExt: Sized {
     /// Fits any configuration to the frame and fills it.
     ///
