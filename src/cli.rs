@@ -12,14 +12,17 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind as ClapKind;
 use indicatif::{ProgressBar, ProgressStyle};
+use lacuna::arrow::record_batch::RecordBatch;
+use lacuna::data::arrow::{to_batch, to_frame, write_csv};
+use lacuna::data::ipc;
 use lacuna::evaluate::{self, CompareOptions};
 use lacuna::polars::prelude::DataFrame;
 use lacuna::{
-    ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Filled, Fit, Imputations, Imputer, KnnConfig, Left, MeanConfig, Progress,
-    Report, Schema, SchemaOptions, Strategy, VaeConfig, Warning,
+    ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Filled, Fit, Form, Imputations, Imputer, KnnConfig, Left, MeanConfig,
+    Progress, Report, Schema, SchemaOptions, Strategy, VaeConfig, Warning,
 };
 
-use args::{Cli, Command, Method};
+use args::{Cli, Command, Method, Shape};
 use output::{Output, Written};
 
 /// What ends the command early: one line, and the exit code.
@@ -189,9 +192,24 @@ impl Meter {
 
 /// The table as read, with its schema.
 struct Loaded {
-    csv: CsvTable,
+    source: Source,
     frame: DataFrame,
     schema: Schema,
+}
+
+/// What the table was read from.
+enum Source {
+    Csv(CsvTable),
+    Arrow(RecordBatch),
+}
+
+impl Source {
+    fn warnings(&self) -> &[Warning] {
+        match self {
+            Source::Csv(csv) => csv.warnings(),
+            Source::Arrow(_) => &[],
+        }
+    }
 }
 
 /// The input, open but not read.
@@ -205,7 +223,7 @@ fn open(data: &Path) -> Result<Box<dyn Read>, Failure> {
     }
 }
 
-fn load(input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure> {
+fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure> {
     let mut options = SchemaOptions::default();
     if let Some(path) = &args.schema {
         options.columns = read_schema(path)?;
@@ -215,13 +233,35 @@ fn load(input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure> {
     for (column, kind) in &args.kind {
         options = options.kind(column, *kind);
     }
-    let mut csv_options = CsvOptions { delimiter: args.delimiter, ..CsvOptions::default() };
-    csv_options.na.extend(args.na.iter().map(|t| t.trim().to_string()));
     let name = if args.data == Path::new("-") { Path::new("standard input") } else { &args.data };
-    let csv = CsvTable::read(input, name, &csv_options, &options)?;
-    let frame = csv.to_frame()?;
+    // The content says what it is; the first bytes go back in front.
+    let mut start = Vec::new();
+    let read = input.by_ref().take(6).read_to_end(&mut start);
+    read.map_err(|source| Error::from(ErrorKind::Io { path: Some(name.to_owned()), action: "read", source }))?;
+    let is_arrow = ipc::is_arrow(&start) || is_arrow_name(name);
+    let input = std::io::Cursor::new(start).chain(input);
+    let (source, frame) = if is_arrow {
+        let of_csv = [("--na", !args.na.is_empty()), ("--delimiter", args.delimiter != b',')];
+        if let Some((flag, _)) = of_csv.into_iter().find(|(_, given)| *given) {
+            return Err(usage(format!("{flag} belongs to CSV, and `{}` is an Arrow file; drop it", name.display())));
+        }
+        let batch = ipc::read_from(input, name)?;
+        let frame = to_frame(&batch)?;
+        (Source::Arrow(batch), frame)
+    } else {
+        let mut csv_options = CsvOptions { delimiter: args.delimiter, ..CsvOptions::default() };
+        csv_options.na.extend(args.na.iter().map(|t| t.trim().to_string()));
+        let csv = CsvTable::read(input, name, &csv_options, &options)?;
+        let frame = csv.to_frame()?;
+        (Source::Csv(csv), frame)
+    };
     let schema = Schema::infer_with(&frame, &options)?;
-    Ok(Loaded { csv, frame, schema })
+    Ok(Loaded { source, frame, schema })
+}
+
+/// Whether a file of this name holds Arrow IPC.
+fn is_arrow_name(path: &Path) -> bool {
+    path.extension().is_some_and(|e| ["arrow", "feather", "ipc"].iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 
 fn read_schema(path: &Path) -> Result<Vec<ColumnSpec>, Failure> {
@@ -260,17 +300,68 @@ impl Product {
             Product::Draws(draws) => draws.write_csv(csv, round, out),
         }
     }
+
+    /// The product as a batch; `batch` is the table as it came.
+    fn to_record_batch(&self, batch: &RecordBatch, form: Form) -> Result<RecordBatch, Error> {
+        match self {
+            Product::Filled(filled) => filled.to_record_batch(batch),
+            Product::Draws(draws) => draws.to_record_batch_from(batch, form),
+        }
+    }
+}
+
+/// The kinds of table that the command writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Format {
+    Csv { round: bool },
+    Arrow(Form),
+}
+
+impl Format {
+    /// By the name of the output; standard output gets what the input is. A flag of the other format is an error.
+    fn new(args: &args::Impute, output: &Path, source: &Source) -> Result<Format, Failure> {
+        let arrow = match output::is_standard(output) {
+            true => matches!(source, Source::Arrow(_)),
+            false => is_arrow_name(output),
+        };
+        match (arrow, args.form) {
+            (false, Some(_)) => Err(usage("--form belongs to Arrow output; give -o a name in .arrow, or drop it")),
+            (true, _) if args.no_round => {
+                Err(usage("--no-round belongs to CSV output; Arrow keeps all digits of a float, drop it"))
+            }
+            (false, None) => Ok(Format::Csv { round: !args.no_round }),
+            (true, Some(Shape::List)) => Ok(Format::Arrow(Form::List)),
+            (true, _) => Ok(Format::Arrow(Form::Long)),
+        }
+    }
+}
+
+/// Draws for the uncertainty, if it is asked for, and its interval.
+fn uncertainty(args: &args::Impute) -> Result<Option<(usize, f64)>, Failure> {
+    if !args.with_uncertainty {
+        return Ok(None);
+    }
+    let interval = args.interval.unwrap_or(0.9);
+    let least = Imputations::least_draws(interval)?;
+    match args.draws {
+        Some(few) if few < least => Err(usage(format!("--interval {interval} takes {least} draws at least; --draws says {few}"))),
+        // So many that nobody is to wait for them, or to find the memory, unasked.
+        None if least > 1000 => Err(usage(format!("--interval {interval} takes {least} draws at least; state them by --draws"))),
+        m => Ok(Some((m.unwrap_or(least.max(100)), interval))),
+    }
 }
 
 fn impute(args: args::Impute) -> Result<(), Failure> {
     let plan = Plan::new(args.method, &args.model)?;
-    let output = args.output.unwrap_or_else(|| PathBuf::from("-"));
-    check_files(&args.table, &output, args.report.as_deref())?;
+    let uncertainty = uncertainty(&args)?;
+    let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
+    check_files(&args.table, &path, args.report.as_deref())?;
     let input = open(&args.table.data)?;
-    let output = Output::open(&output)?;
+    let output = Output::open(&path)?;
     let report_file = args.report.as_deref().map(Output::open).transpose()?;
 
-    let Loaded { csv, frame, schema } = load(input, &args.table)?;
+    let Loaded { source, frame, schema } = load(input, &args.table)?;
+    let format = Format::new(&args, &path, &source)?;
     // Without a gap to fill all methods agree, and the quickest one answers.
     let idle = !frame.columns().iter().any(|c| c.null_count() > 0 && schema.column(c.name()).is_some_and(|s| s.left().is_none()));
     let meter = Meter::new(args.table.quiet);
@@ -278,11 +369,20 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     meter.clear();
     let imputer = imputer?;
     let product = match args.m {
-        None => Product::Filled(imputer.fill(&frame)?),
-        Some(m) => Product::Draws(imputer.draw(&frame, m, args.model.seed)?),
+        None => {
+            let mut filled = imputer.fill(&frame)?;
+            if let Some((m, interval)) = uncertainty {
+                filled = filled.with_uncertainty(&imputer.draw(&frame, m, args.model.seed)?, interval)?;
+            }
+            Product::Filled(if args.indicator { filled.with_indicator()? } else { filled })
+        }
+        Some(m) => {
+            let draws = imputer.draw(&frame, m, args.model.seed)?;
+            Product::Draws(if args.indicator { draws.with_indicator()? } else { draws })
+        }
     };
     let mut report = product.report().clone();
-    report.warnings.splice(0..0, csv.warnings().iter().cloned());
+    report.warnings.splice(0..0, source.warnings().iter().cloned());
     if idle {
         report.method = "nothing to fill".into();
     }
@@ -290,9 +390,14 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
         file.publish(|out| write_text(out, &json))?;
     }
-    let written = output.publish(|out| product.write_csv(&csv, !args.no_round, out))?;
+    let written = output.publish(|out| match (format, source) {
+        (Format::Csv { round }, Source::Csv(csv)) => product.write_csv(&csv, round, out),
+        (Format::Csv { .. }, Source::Arrow(batch)) => write_csv(&product.to_record_batch(&batch, Form::Long)?, out),
+        (Format::Arrow(form), Source::Csv(_)) => ipc::write_to(&product.to_record_batch(&to_batch(&frame)?, form)?, out),
+        (Format::Arrow(form), Source::Arrow(batch)) => ipc::write_to(&product.to_record_batch(&batch, form)?, out),
+    })?;
     if !args.table.quiet && written == Written::Whole {
-        match csv.rows() {
+        match frame.height() {
             0 => say(&format!("warning: `{}` has a header and no rows: nothing to fill\n", args.table.data.display())),
             _ => say(&report.to_string()),
         }
@@ -348,13 +453,13 @@ fn say_warnings<'a>(warnings: impl Iterator<Item = &'a Warning>, quiet: bool) {
 fn schema(args: &args::Table) -> Result<(), Failure> {
     let loaded = load(open(&args.data)?, args)?;
     Output::open(Path::new("-"))?.publish(|out| write_text(out, &loaded.schema.to_json()))?;
-    say_warnings(loaded.csv.warnings().iter().chain(loaded.schema.warnings()), args.quiet);
+    say_warnings(loaded.source.warnings().iter().chain(loaded.schema.warnings()), args.quiet);
     Ok(())
 }
 fn compare(args: &args::Compare) -> Result<(), Failure> {
     let mechanism = args.mechanism.parse()?;
     let input = open(&args.table.data)?;
-    let Loaded { csv, frame, schema } = load(input, &args.table)?;
+    let Loaded { source, frame, schema } = load(input, &args.table)?;
     let options = CompareOptions {
         mechanism,
         share: args.share,
@@ -371,6 +476,6 @@ fn compare(args: &args::Compare) -> Result<(), Failure> {
         false => compared.to_string().trim_end().to_string(),
     };
     Output::open(Path::new("-"))?.publish(|out| write_text(out, &text))?;
-    say_warnings(csv.warnings().iter().chain(schema.warnings()), args.table.quiet);
+    say_warnings(source.warnings().iter().chain(schema.warnings()), args.table.quiet);
     Ok(())
 }

@@ -1,14 +1,16 @@
 //! The extension trait.
 
 use ::polars::prelude::DataFrame;
+use arrow::record_batch::RecordBatch;
 
+use crate::data::arrow::to_frame;
 use crate::error::Result;
 use crate::impute::knn::KnnConfig;
 use crate::impute::mean::MeanConfig;
 use crate::impute::vae::VaeConfig;
 use crate::impute::{Fit, Imputer};
 
-/// Imputation as methods of a DataFrame: each infers the schema, fits to the frame and fills it.
+/// Imputation as methods of a DataFrame or an Arrow `RecordBatch`: each infers the schema, fits to the frame and fills it.
 ///
 /// Observed cells, column order and types stay as they are. To see the report and its warnings, to state a column's
 /// kind, to draw several times or to fill other rows, use [`Fit`] and [`Imputer`].
@@ -27,7 +29,8 @@ use crate::impute::{Fit, Imputer};
 /// ```
 ///
 /// With the feature `lazy` the trait is there for `LazyFrame` too. A fit sees the whole table, so each method collects
-/// the query and returns the filled table as a new lazy frame.
+/// the query and returns the filled table as a new lazy frame. What is fitted already fills without collecting:
+/// `Imputer::fill_lazy`.
 pub trait ImputeExt: Sized {
     /// Fits any configuration to the frame and fills it.
     ///
@@ -84,6 +87,14 @@ pub trait ImputeExt: Sized {
     /// `k` of zero; ±inf in a float column.
     fn impute_knn(&self, k: usize) -> Result<Self> {
         self.impute_with(&KnnConfig { k, ..KnnConfig::default() })
+    }
+}
+
+/// The batch keeps its schema, and every observed cell is its own: see [`data::arrow`](crate::data::arrow).
+impl ImputeExt for RecordBatch {
+    fn impute_with<C: Fit>(&self, config: &C) -> Result<RecordBatch> {
+        let df = to_frame(self)?;
+        config.fit(&df)?.fill(&df)?.to_record_batch(self)
     }
 }
 

@@ -23,5 +23,5 @@ pub use frame::ImputeExt;
 pub use impute::knn::{KnnConfig, KnnImputer, Weights};
 pub use impute::mean::{MeanConfig, MeanImputer, Strategy};
 pub use impute::vae::{Progress, VaeConfig, VaeImputer};
-pub use impute::{ColumnReport, ExpectedError, Filled, Fit, Form, Imputations, Imputer, Report};
+pub use impute::{ColumnReport, ColumnUncertainty, ExpectedError, Filled, Fit, Form, Imputations, Imputer, Report, Spread};
 pub use train::pilot::FamilyScore;

@@ -33,7 +33,7 @@ pub enum Command {
     Compare(Compare),
 }
 
-/// Fill the gaps of a CSV file.
+/// Fill the gaps of a CSV or Arrow IPC (Feather) file.
 ///
 /// Observed cells keep their text; a filled cell is written as its column writes its own. The output appears whole, at
 /// the end, or not at all. A report goes to standard error: per column what was missing, filled and left, and the error
@@ -44,11 +44,14 @@ Examples:
   lacuna impute data.csv -o filled.csv
   lacuna impute data.csv --na '?' --kind grade=ordinal --exclude id -o filled.csv
   lacuna impute data.csv -m 20 --seed 7 -o draws.csv     long form: .imp, .id, then the columns
+  lacuna impute data.csv --with-uncertainty --indicator -o filled.csv
+  lacuna impute data.arrow -o filled.arrow               Arrow in, Arrow out, with the same schema
   cat data.csv | lacuna impute - --quiet | gzip > filled.csv.gz")]
 pub struct Impute {
     #[command(flatten)]
     pub table: Table,
-    /// Write here instead of standard output; `-` is standard output
+    /// Write here instead of standard output; `-` is standard output. A name in .arrow, .feather or .ipc gets an Arrow IPC
+    /// file, standard output what the input is, any other name CSV
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// How to fill
@@ -58,6 +61,23 @@ pub struct Impute {
     /// from the distribution of the missing cells given the observed ones
     #[arg(short, value_name = "M", value_parser = at_least_one)]
     pub m: Option<usize>,
+    /// Arrow only: the M tables under each other (long), or every cell a list of its M values (list) [default: long]
+    #[arg(long, value_enum, requires = "m")]
+    pub form: Option<Shape>,
+    /// Add columns at the end that say how sure each fill is, from draws: COLUMN_sd, COLUMN_low and COLUMN_high for numbers
+    /// and dates (sd in days for dates, in seconds for times), COLUMN_probability of the filled level for levels; empty for
+    /// observed cells
+    #[arg(long, conflicts_with = "m")]
+    pub with_uncertainty: bool,
+    /// Share of the distribution between COLUMN_low and COLUMN_high [default: 0.9]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "with_uncertainty")]
+    pub interval: Option<f64>,
+    /// Draws for --with-uncertainty, at least 2 / (1 - SHARE) - 1 [default: 100, or what SHARE takes]
+    #[arg(long, value_name = "N", value_parser = at_least_one, requires = "with_uncertainty")]
+    pub draws: Option<usize>,
+    /// Add a column COLUMN_missing at the end for every column with a missing cell: true where it was missing, else false
+    #[arg(long)]
+    pub indicator: bool,
     /// Write filled numbers with all their digits: no rounding to the decimals of the column, integers with decimals
     #[arg(long)]
     pub no_round: bool,
@@ -69,6 +89,13 @@ pub struct Impute {
     pub strict: bool,
     #[command(flatten)]
     pub model: Model,
+}
+
+/// The shape of draws in an Arrow file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    Long,
+    List,
 }
 
 /// Print what each column is taken for, as JSON to edit and pass back with --schema.
@@ -127,7 +154,7 @@ pub enum Method {
 /// The table, and what is said of its columns.
 #[derive(Debug, Args)]
 pub struct Table {
-    /// The CSV file, with a header; `-` is standard input
+    /// The CSV file, with a header, or Arrow IPC file; `-` is standard input
     pub data: PathBuf,
     /// State what a column is: continuous, positive, count, binary, categorical, ordinal or ignored; repeatable
     #[arg(long, value_name = "COLUMN=KIND", value_parser = column_kind, help_heading = "Columns")]
@@ -189,6 +216,13 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("a whole number of at least 1 is due".into()),
         Ok(n) => Ok(n),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(x) if x > 0.0 && x < 1.0 => Ok(x),
+        _ => Err("a number between 0 and 1 is due".into()),
     }
 }
 

@@ -227,9 +227,17 @@ impl CsvTable {
     }
 
     /// Copies the table with the cells in its gaps; without gaps, the bytes as they are.
-    pub(crate) fn write(&self, schema: &Schema, gaps: &Gaps, cells: &Cells, round: bool, mut out: impl Write) -> Result<()> {
+    pub(crate) fn write(
+        &self,
+        schema: &Schema,
+        gaps: &Gaps,
+        cells: &Cells,
+        added: &[Appended],
+        round: bool,
+        mut out: impl Write,
+    ) -> Result<()> {
         let written = |e| Error::io(None, "write", e);
-        if gaps.len() == 0 {
+        if gaps.len() == 0 && added.is_empty() {
             return out.write_all(&self.bytes).and_then(|()| out.flush()).map_err(written);
         }
         if self.bytes.starts_with(BOM) {
@@ -239,17 +247,18 @@ impl CsvTable {
         let mut records = self.records();
         records.read()?;
         let mut writer = self.writer(&mut out);
-        writer.write_record(&records.record).map_err(|e| csv_error("write", e))?;
+        let names = records.record.iter().chain(added.iter().map(|a| a.name.as_str()));
+        writer.write_record(names).map_err(|e| csv_error("write", e))?;
         for row in 0..self.rows - 1 {
             records.read()?;
-            write_row(&mut writer, &records.record, row, &mut fills)?;
+            write_row(&mut writer, &records.record, row, &mut fills, added)?;
         }
         writer.flush().map_err(written)?;
         drop(writer);
         // The last line ends as it did in the input.
         records.read()?;
         let mut last = self.writer(Vec::new());
-        write_row(&mut last, &records.record, self.rows - 1, &mut fills)?;
+        write_row(&mut last, &records.record, self.rows - 1, &mut fills, added)?;
         let mut line = last.into_inner().map_err(|e| written(e.into_error()))?;
         if !matches!(self.bytes.last(), Some(b'\n' | b'\r')) {
             let end = line.iter().rposition(|b| !matches!(b, b'\n' | b'\r'));
@@ -264,6 +273,7 @@ impl CsvTable {
         schema: &Schema,
         gaps: &Gaps,
         draws: &[Cells],
+        added: &[Appended],
         round: bool,
         mut out: impl Write,
     ) -> Result<()> {
@@ -276,6 +286,7 @@ impl CsvTable {
         }
         let mut writer = self.writer(out);
         let names = [".imp", ".id"].into_iter().chain(self.header.iter().map(String::as_str));
+        let names = names.chain(added.iter().map(|a| a.name.as_str()));
         writer.write_record(names).map_err(|e| csv_error("write", e))?;
         for (i, cells) in draws.iter().enumerate() {
             let mut fills = self.fills(schema, gaps, cells, round)?;
@@ -285,10 +296,21 @@ impl CsvTable {
                 records.read()?;
                 writer.write_field((i + 1).to_string()).map_err(|e| csv_error("write", e))?;
                 writer.write_field((row + 1).to_string()).map_err(|e| csv_error("write", e))?;
-                write_row(&mut writer, &records.record, row, &mut fills)?;
+                write_row(&mut writer, &records.record, row, &mut fills, added)?;
             }
         }
         writer.flush().map_err(written)
+    }
+
+    /// Numbers of one column as it writes its own.
+    pub(crate) fn texts(&self, column: &Column, cells: &[f64], round: bool) -> Vec<String> {
+        let rows: Vec<usize> = (0..cells.len()).collect();
+        let at = self.header.iter().position(|name| name == column.name());
+        at.map_or_else(Vec::new, |at| {
+            let form = &self.columns[at].form;
+            let mut fills = Fills { rows: &rows, cells, next: 0, column, form, levels: Vec::new(), round };
+            rows.iter().map(|&row| fills.at(row).map_or_else(String::new, Cow::into_owned)).collect()
+        })
     }
 
     fn writer<W: Write>(&self, out: W) -> Writer<W> {
@@ -319,11 +341,26 @@ fn csv_error(action: &'static str, e: ::csv::Error) -> Error {
     Error::io(None, action, source)
 }
 
+/// A column that the output has beside those of the file: one text a row, at its end.
+pub(crate) struct Appended {
+    pub name: String,
+    pub cells: Vec<String>,
+}
+
 /// Writes one row: filled cells by their column's format, the others as they are.
-fn write_row<W: Write>(writer: &mut Writer<W>, record: &StringRecord, row: usize, fills: &mut [Fills]) -> Result<()> {
+fn write_row<W: Write>(
+    writer: &mut Writer<W>,
+    record: &StringRecord,
+    row: usize,
+    fills: &mut [Fills],
+    added: &[Appended],
+) -> Result<()> {
     for (text, fills) in record.iter().zip(fills) {
         let text = fills.at(row).unwrap_or(Cow::Borrowed(text));
         writer.write_field(text.as_bytes()).map_err(|e| csv_error("write", e))?;
+    }
+    for column in added {
+        writer.write_field(column.cells[row].as_bytes()).map_err(|e| csv_error("write", e))?;
     }
     writer.write_record(None::<&[u8]>).map_err(|e| csv_error("write", e))
 }

@@ -1,5 +1,5 @@
 //! What is observed: kinds of columns, dtypes that store integers, tables with gaps, scaling, and the borders to polars,
-//! arrow, CSV and Parquet.
+//! Arrow, CSV and Parquet.
 
 pub(crate) mod physical;
 pub(crate) mod schema;
@@ -8,8 +8,9 @@ pub(crate) mod marginal;
 pub(crate) mod classes;
 pub(crate) mod scaling;
 pub(crate) mod polars;
-pub(crate) mod arrow;
+pub mod arrow;
 pub mod csv;
+pub mod ipc;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 

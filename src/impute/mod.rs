@@ -3,22 +3,28 @@
 pub(crate) mod knn;
 pub(crate) mod mean;
 pub(crate) mod vae;
+mod uncertainty;
 
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
 use ::polars::prelude::DataFrame;
+use arrow::record_batch::RecordBatch;
 use serde::Serialize;
 
+use crate::data::arrow::fill::{draw_batch, fill_batch};
+use crate::data::arrow::to_batch;
 use crate::data::csv::CsvTable;
 use crate::data::polars::write_cells;
 use crate::data::schema::{ColumnKind, Left, Schema};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::error::{Error, Result, Warning, count};
 use crate::rng::{self, Purpose, Stream};
+use uncertainty::{Added, appended, beside, csv_columns, indicator, spreads};
 
-pub use crate::data::arrow::Form;
+pub use crate::data::arrow::fill::Form;
+pub use uncertainty::{ColumnUncertainty, Spread};
 
 /// A configuration that becomes an [`Imputer`] by seeing a table.
 ///
@@ -67,6 +73,49 @@ pub trait Imputer: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Imputer::fill`]; `m` of zero.
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations>;
+
+    /// The query with every gap filled as by [`Imputer::fill`], batch by batch where the engine streams: a row's fill depends
+    /// on that row alone, whatever the batches. There is no report. Fits see the whole table and draws depend on a row's place
+    /// in it, so both take collected frames.
+    ///
+    /// ```
+    /// use lacuna::{Fit, Imputer, MeanConfig};
+    /// use polars::prelude::*;
+    /// let df = df!("x" => [Some(1.0), None, Some(3.0)])?;
+    /// let imputer = MeanConfig::default().fit(&df)?;
+    /// let filled = imputer.fill_lazy(df.lazy()).collect()?;
+    /// assert_eq!(filled.column("x")?.f64()?.get(1), Some(2.0));
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    ///
+    /// To keep the imputer, give an `Arc` of it: that is an imputer too.
+    ///
+    /// # Errors
+    /// On collecting, as [`Imputer::fill`].
+    #[cfg(feature = "lazy")]
+    fn fill_lazy(self, query: ::polars::prelude::LazyFrame) -> ::polars::prelude::LazyFrame
+    where
+        Self: Sized + 'static,
+    {
+        use ::polars::prelude::AllowedOptimizations;
+        // No pushdown: every column helps to fill the others, and a filter may ask for filled cells.
+        let fill = move |df: DataFrame| Ok(self.fill(&df)?.frame);
+        query.map(fill, AllowedOptimizations::STREAMING, None, Some("lacuna fill"))
+    }
+}
+
+impl<T: Imputer + ?Sized> Imputer for Arc<T> {
+    fn schema(&self) -> &Schema {
+        self.as_ref().schema()
+    }
+
+    fn fill(&self, df: &DataFrame) -> Result<Filled> {
+        self.as_ref().fill(df)
+    }
+
+    fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations> {
+        self.as_ref().draw(df, m, seed)
+    }
 }
 
 /// A filled frame and the truth about it.
@@ -79,6 +128,7 @@ pub struct Filled {
     schema: Arc<Schema>,
     gaps: Gaps,
     cells: Cells,
+    added: Vec<Added>,
 }
 
 impl Filled {
@@ -96,7 +146,68 @@ impl Filled {
     /// The frame did not come from this file; writing fails.
     pub fn write_csv(&self, csv: &CsvTable, round: bool, out: impl Write) -> Result<()> {
         csv.check_rows(self.frame.height())?;
-        csv.write(&self.schema, &self.gaps, &self.cells, round, out)
+        let added = csv_columns(&self.added, csv, &self.schema, &self.gaps, round);
+        csv.write(&self.schema, &self.gaps, &self.cells, &added, round, out)
+    }
+
+    /// The batch that the frame was made from, by [`to_frame`](crate::data::arrow::to_frame), with its gaps filled: the same
+    /// schema, and every other cell from the batch itself. What `with_indicator` and `with_uncertainty` added follows.
+    ///
+    /// # Errors
+    /// The frame did not come from this batch; a dictionary's keys are too narrow for one more level.
+    pub fn to_record_batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let filled = fill_batch(batch, &self.frame, &self.schema, &self.gaps, &self.cells)?;
+        beside(filled, &self.frame, &self.added, &self.schema)
+    }
+
+    /// Adds a column `COLUMN_missing` at the end for every column with a missing cell, filled or left: true where it was
+    /// missing.
+    ///
+    /// ```
+    /// use lacuna::{Fit, Imputer, MeanConfig};
+    /// use polars::prelude::*;
+    /// let df = df!("x" => [Some(1.0), None, Some(3.0)], "y" => [1, 2, 3])?;
+    /// let filled = MeanConfig::default().fit(&df)?.fill(&df)?.with_indicator()?;
+    /// assert_eq!(filled.frame.get_column_names(), ["x", "y", "x_missing"]);
+    /// assert_eq!(filled.frame.column("x_missing")?.bool()?.get(1), Some(true));
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The frame has a column of such a name.
+    pub fn with_indicator(mut self) -> Result<Filled> {
+        let added = indicator(&self.frame, &self.schema, &self.gaps)?;
+        self.frame = appended(&self.frame, &added, &self.schema, &self.gaps)?;
+        self.added.extend(added);
+        Ok(self)
+    }
+
+    /// Adds at the end what the draws say of each filled cell, null in every other: for a column of numbers `COLUMN_sd` and
+    /// the ends of an interval, `COLUMN_low` and `COLUMN_high`, in the column's own type; for one of levels
+    /// `COLUMN_probability`, the share of the draws that have the filled level. The sd is in the column's unit, of dates in
+    /// days, of times, datetimes and durations in seconds. See [`Imputations::uncertainty`].
+    ///
+    /// ```
+    /// use lacuna::{Fit, Imputer, MeanConfig};
+    /// use polars::prelude::*;
+    /// let df = df!("x" => [Some(1.0), None, Some(3.0)])?;
+    /// let imputer = MeanConfig::default().fit(&df)?;
+    /// let filled = imputer.fill(&df)?.with_uncertainty(&imputer.draw(&df, 100, 0)?, 0.9)?;
+    /// assert_eq!(filled.frame.get_column_names(), ["x", "x_sd", "x_low", "x_high"]);
+    /// assert_eq!(filled.frame.column("x_low")?.f64()?.get(1), Some(1.0));
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The draws are of another frame; the frame has a column of such a name; as [`Imputations::uncertainty`].
+    pub fn with_uncertainty(mut self, draws: &Imputations, interval: f64) -> Result<Filled> {
+        if draws.gaps != self.gaps || draws.frame.height() != self.frame.height() {
+            return Err(Error::schema("the draws have other gaps than the filled frame; draw and fill the same frame"));
+        }
+        let added = spreads(&draws.uncertainty(interval)?, interval, &self.frame, &self.schema, &self.cells)?;
+        self.frame = appended(&self.frame, &added, &self.schema, &self.gaps)?;
+        self.added.extend(added);
+        Ok(self)
     }
 
     pub(crate) fn new(df: &DataFrame, table: Table, mut cells: Cells, fitted: &FittedInfo) -> Result<Filled> {
@@ -108,7 +219,7 @@ impl Filled {
             }
         }
         let frame = write_cells(df, &schema, &table.gaps, &cells)?;
-        Ok(Filled { frame, report, schema, gaps: table.gaps, cells })
+        Ok(Filled { frame, report, schema, gaps: table.gaps, cells, added: Vec::new() })
     }
 }
 
@@ -260,6 +371,7 @@ pub struct Imputations {
     pub(crate) gaps: Gaps,
     pub(crate) draws: Vec<Cells>,
     report: Report,
+    added: Vec<Added>,
 }
 
 impl Imputations {
@@ -270,7 +382,7 @@ impl Imputations {
             }
         }
         let report = Report::new(&table, fitted);
-        Imputations { frame: df.clone(), schema: table.schema, gaps: table.gaps, draws, report }
+        Imputations { frame: df.clone(), schema: table.schema, gaps: table.gaps, draws, report, added: Vec::new() }
     }
 
     /// Number of draws.
@@ -306,15 +418,40 @@ impl Imputations {
     /// The frame did not come from this file; it has a column `.imp` or `.id`; writing fails.
     pub fn write_csv(&self, csv: &CsvTable, round: bool, out: impl Write) -> Result<()> {
         csv.check_rows(self.frame.height())?;
-        csv.write_long(&self.schema, &self.gaps, &self.draws, round, out)
+        let added = csv_columns(&self.added, csv, &self.schema, &self.gaps, round);
+        csv.write_long(&self.schema, &self.gaps, &self.draws, &added, round, out)
     }
 
     /// All draws as one Arrow batch: see [`Form`].
     ///
     /// # Errors
-    /// A column of a type that has no Arrow form here.
-    pub fn to_record_batch(&self, form: Form) -> Result<arrow::record_batch::RecordBatch> {
-        crate::data::arrow::imputations_to_batch(&self.frame, &self.schema, &self.gaps, &self.draws, form)
+    /// A column of a type that has no Arrow form here; the long form of a table with a column `.imp` or `.id`.
+    pub fn to_record_batch(&self, form: Form) -> Result<RecordBatch> {
+        let own = self.frame.width() - self.added.len();
+        let names = self.frame.columns()[..own].iter().map(|c| c.name().clone());
+        self.to_record_batch_from(&to_batch(&self.frame.select(names)?)?, form)
+    }
+
+    /// All draws as one Arrow batch, in the types and with the metadata of the batch that the frame was made from by
+    /// [`to_frame`](crate::data::arrow::to_frame).
+    ///
+    /// # Errors
+    /// The frame did not come from this batch; the long form of a table with a column `.imp` or `.id`; a dictionary's keys
+    /// are too narrow for one more level.
+    pub fn to_record_batch_from(&self, batch: &RecordBatch, form: Form) -> Result<RecordBatch> {
+        let batch = beside(batch.clone(), &self.frame, &self.added, &self.schema)?;
+        draw_batch(&batch, &self.frame, &self.schema, &self.gaps, &self.draws, form)
+    }
+
+    /// Adds a column `COLUMN_missing` at the end for every column with a missing cell, as [`Filled::with_indicator`] does.
+    ///
+    /// # Errors
+    /// The frame has a column of such a name.
+    pub fn with_indicator(mut self) -> Result<Imputations> {
+        let added = indicator(&self.frame, &self.schema, &self.gaps)?;
+        self.frame = appended(&self.frame, &added, &self.schema, &self.gaps)?;
+        self.added.extend(added);
+        Ok(self)
     }
 }
 

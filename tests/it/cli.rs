@@ -558,3 +558,99 @@ fn methods_are_compared_on_the_same_hidden_cells() {
         assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
     }
 }
+
+#[test]
+fn added_columns_follow_each_row_and_leave_its_bytes_alone() {
+    let csv = "name;x;n;ok;left\r\n\"A; 1\";1,50;4;yes;\r\nB;;;;\r\nC;2.50;7;no;\r\nD;+2.5;9;no;";
+    let folder = Folder::new(&[("in.csv", csv)]);
+    let plain = folder.filled(&["in.csv", "--delimiter", ";"]);
+    let args = ["in.csv", "--delimiter", ";", "--indicator", "--with-uncertainty", "--draws", "19", "--interval", "0.9"];
+    let more = folder.filled(&args);
+    let lines = |text: &str| text.lines().map(str::to_string).collect::<Vec<_>>();
+    assert_eq!(lines(&plain).len(), 5);
+    for (plain, more) in lines(&plain).iter().zip(lines(&more)) {
+        assert!(more.starts_with(plain.as_str()), "{plain} | {more}");
+    }
+    let rest: Vec<String> = lines(&plain).iter().zip(lines(&more)).map(|(p, m)| m[p.len()..].to_string()).collect();
+    let figures = "x_probability;n_sd;n_low;n_high;ok_probability";
+    assert_eq!(rest[0], format!(";{figures};x_missing;n_missing;ok_missing;left_missing"));
+    assert_eq!([&rest[1], &rest[3]], [";;;;;;false;false;false;true"; 2]);
+    let gaps: Vec<&str> = rest[2].split(';').skip(1).collect();
+    assert_eq!(gaps[5..], ["true"; 4]);
+    assert!(gaps[..5].iter().all(|x| x.parse::<f64>().is_ok()), "{gaps:?}");
+    assert!(["4", "7"].contains(&gaps[2]) && ["7", "9"].contains(&gaps[3]), "ends are drawn values as the column writes them");
+    assert!(more.contains("\r\n") && !more.ends_with('\n'));
+    // In the long form the indicator alone.
+    let long = folder.filled(&["in.csv", "--delimiter", ";", "--indicator", "-m", "2"]);
+    assert!(lines(&long)[0].ends_with(";left;x_missing;n_missing;ok_missing;left_missing"));
+    assert_eq!(lines(&long).iter().filter(|l| l.ends_with(";true;true;true;true")).count(), 2);
+    // Nothing missing, nothing added.
+    let folder = Folder::new(&[("in.csv", "a,b\n1,2\n3,4\n")]);
+    assert_eq!(folder.filled(&["in.csv", "--indicator", "--with-uncertainty"]), "a,b\n1,2\n3,4\n");
+}
+
+#[test]
+fn arrow_files_go_in_and_out() {
+    let folder = Folder::new(&[("in.csv", MIXED)]);
+    let run = |args: &[&str]| {
+        let ran = folder.run(&[&["impute"], args, &["--method", "mean", "--quiet"]].concat());
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{args:?}");
+    };
+    let read = |name: &str| lacuna::data::ipc::read(folder.path().join(name)).unwrap();
+    run(&["in.csv", "-o", "filled.arrow"]);
+    run(&["filled.arrow", "-o", "filled.csv"]);
+    assert_eq!(
+        folder.read("filled.csv"),
+        "id,age,ok,price,grade\n1,23,true,1.5,\"a, b\"\n2,31,false,2.25,c\n3,31,true,2.25,c\n4,40,true,3.0,c\n"
+    );
+    // The name decides, and the content: an Arrow file under any name, in Feather's own, or on standard input.
+    run(&["in.csv", "-o", "filled.FEATHER"]);
+    assert_eq!(read("filled.FEATHER"), read("filled.arrow"));
+    fs::rename(folder.path().join("filled.FEATHER"), folder.path().join("table")).unwrap();
+    run(&["table", "-o", "again.ipc"]);
+    assert_eq!(read("again.ipc"), read("filled.arrow"));
+    let bytes = fs::read(folder.path().join("table")).unwrap();
+    let mut child = folder.command(&["impute", "-", "--quiet"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&bytes).unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, fs::read(folder.path().join("again.ipc")).unwrap());
+    // Draws in both forms.
+    run(&["in.csv", "-m", "3", "-o", "long.arrow"]);
+    run(&["in.csv", "-m", "3", "--form", "list", "-o", "list.arrow"]);
+    assert_eq!((read("long.arrow").num_rows(), read("list.arrow").num_rows()), (12, 4));
+    assert_eq!(read("list.arrow").schema().metadata()["lacuna.form"], "list");
+    run(&["in.csv", "--indicator", "-o", "told.arrow"]);
+    assert_eq!(read("told.arrow").schema().field_with_name("age_missing").unwrap().metadata()["lacuna.of"], "age");
+    // The other commands read them too.
+    let schema = folder.run(&["schema", "filled.arrow"]);
+    assert_eq!((schema.code, schema.err.as_str()), (Some(0), ""));
+    assert!(schema.out.contains("\"age\""));
+}
+
+#[test]
+fn wrong_calls_about_arrow_and_uncertainty_are_one_clear_line() {
+    let folder = Folder::new(&[("in.csv", MIXED), ("bad.arrow", MIXED), ("x.csv", "x,x_sd\n1,2\n,3\n")]);
+    let made = folder.run(&["impute", "in.csv", "-o", "in.arrow", "--method", "mean", "--quiet"]);
+    assert_eq!(made.code, Some(0));
+    let before = folder.names();
+    let cases = [
+        ("in.csv -m 2 --form list", 2, "--form belongs to Arrow output; give -o a name in .arrow, or drop it"),
+        ("in.csv -o o.arrow --no-round", 2, "--no-round belongs to CSV output; Arrow keeps all digits of a float, drop it"),
+        ("in.arrow --na ?", 2, "--na belongs to CSV, and `in.arrow` is an Arrow file; drop it"),
+        ("in.csv --with-uncertainty --interval 0.99 --draws 50", 2, "--interval 0.99 takes 199 draws at least; --draws says 50"),
+        ("in.csv --with-uncertainty --interval 0.9999", 2, "--interval 0.9999 takes 19999 draws at least; state them by --draws"),
+        ("x.csv --with-uncertainty", 1, "column `x_sd` has the name of one to be added; rename it"),
+        ("bad.arrow", 1, "cannot read `bad.arrow`: neither an Arrow IPC file nor an Arrow IPC stream"),
+    ];
+    for (args, code, due) in cases {
+        let args: Vec<&str> = ["impute"].into_iter().chain(args.split(' ')).chain(["--method", "mean"]).collect();
+        let ran = folder.run(&args);
+        assert_eq!((ran.code, ran.out.as_str(), ran.err), (Some(code), "", format!("lacuna: {due}\n")), "{args:?}");
+    }
+    for args in
+        ["in.csv --interval 0.5", "in.csv -m 2 --with-uncertainty", "in.csv --with-uncertainty --interval 1", "in.csv --draws 5"]
+    {
+        let ran = folder.run(&["impute"].into_iter().chain(args.split(' ')).collect::<Vec<_>>());
+        assert_eq!((ran.code, ran.err.lines().count()), (Some(2), 1), "{args}: {}", ran.err);
+    }
+    assert_eq!(folder.names(), before);
+}

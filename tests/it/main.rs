@@ -1,6 +1,7 @@
 //! All integration tests in one binary: each would link polars anew.
 
 mod allocations;
+mod arrow;
 mod cli;
 mod csv;
 mod dtypes;
@@ -8,4 +9,6 @@ mod examples;
 mod imputers;
 mod layering;
 mod properties;
+#[cfg(feature = "lazy")]
+mod lazy;
 mod vae;
