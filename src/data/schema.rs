@@ -77,8 +77,7 @@ impl FromStr for ColumnKind {
 
 /// How a column is modelled: the distribution of a cell given the decoder's output.
 ///
-/// The kind says which families fit; among those the fit chooses by held-out score, unless one is named. `student_t` is
-/// taken by name only: it scores well where tails are heavy, but its fills are farther off there.
+/// The kind says which families fit; among those the fit chooses by held-out score, unless one is named.
 ///
 /// | kind | families |
 /// |---|---|

@@ -202,7 +202,7 @@ pub(crate) fn candidates(column: &Column, scaling: &ColumnScaling) -> Vec<Family
     let mut out = vec![column.family];
     match scaling {
         ColumnScaling::Number { marginal: m, mean, sd, max, .. } => {
-            // Student's t is for naming: where it wins the log score, its location is no mean and its fills are farther off.
+            out.push(Family::StudentT);
             if column.kind == ColumnKind::Positive {
                 out.push(Family::LogNormal);
             }
