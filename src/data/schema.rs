@@ -903,4 +903,34 @@ mod tests {
         let narrow = typed(DataType::Time, 6e10, r#""bounds": ["00:02:30", "00:02:31"]"#);
         assert_eq!([-1.0, 1.505e11, 9e13].map(|x| narrow.admit(x)), [1.5e11, 1.505e11, 1.51e11]);
     }
+
+    #[test]
+    fn a_named_family_is_kept_checked_and_written() {
+        let name = |family| SchemaOptions {
+            columns: vec![ColumnSpec { name: "x".into(), family: Some(family), ..ColumnSpec::default() }],
+            ..SchemaOptions::default()
+        };
+        let counts = || vec![numbers(0.0, 9.0, true, true, 50)];
+        let named = Schema::from_profiles(counts(), &name(Family::NegativeBinomial)).unwrap();
+        assert!(named.to_json().contains(r#""family": "negative_binomial""#));
+        // A family that is still open is not written: read back, it would count as named.
+        let open = Schema::from_profiles(counts(), &SchemaOptions::default()).unwrap();
+        assert!(!open.to_json().contains("family"));
+        assert!(open.with_families(&[Family::Poisson]).to_json().contains(r#""family": "poisson""#));
+        let e = Schema::from_profiles(counts(), &name(Family::LogNormal)).unwrap_err();
+        assert!(e.is_usage());
+        assert_eq!(
+            e.to_string(),
+            "family of column `x` is log_normal; it must be one that fits the kind count: gaussian, student_t, poisson, \
+             negative_binomial, zero_inflated_gaussian, zero_inflated_log_normal, discretised"
+        );
+    }
+
+    #[test]
+    fn every_family_has_the_name_that_files_use() {
+        for (name, family) in Family::NAMES {
+            assert_eq!(serde_json::to_string(&family).unwrap(), format!("\"{name}\""));
+            assert_eq!(family.to_string(), name);
+        }
+    }
 }

@@ -317,8 +317,9 @@ impl VaeImputer {
         self
     }
 
-    /// The families the fit chose from for a column, with their scores on held-out cells in a short fit of all of them; one
-    /// that was named or has no rival was not tried and has no cells. Empty for a column that is not modelled.
+    /// The families the fit chose from for a column, with their scores on held-out cells in a short fit of all of them side by
+    /// side. One that was named or has no rival stands alone; where no column has any, nothing was tried and `cells` is
+    /// zero. Empty for a column that is not modelled.
     ///
     /// ```
     /// # use lacuna::{Family, Fit, Imputer, VaeConfig};

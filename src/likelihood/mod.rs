@@ -128,7 +128,7 @@ impl Law {
         match scaling {
             ColumnScaling::Number { marginal, mean, sd, min, max, .. } => {
                 let slack = 0.5 * max - 0.5 * min;
-                let high = (max + slack).min(f64::MAX).max(0.0);
+                let high = (max + slack).clamp(0.0, f64::MAX);
                 let most_expected = mean + EXPECTED_MOST * sd;
                 let units = Units { mean: *mean, sd: *sd, low: (min - slack).max(0.0), high, most_expected };
                 Law::of_numbers(family, scaling, marginal, units)
@@ -191,7 +191,9 @@ impl Law {
 
 /// Share of its most frequent value from which a column may have a point mass.
 const ATOM_LEAST: f64 = 0.05;
-/// Distinct values of a discretised column at most, and cells a value at least.
+/// Distinct values of a column that may be discretised, and cells a value. With more values its own fills gain a little
+/// and those of the other columns lose more.
+const VALUES: std::ops::RangeInclusive<usize> = 3..=32;
 const CELLS_A_VALUE: usize = 10;
 
 /// The families that may suit a column, the one to beat first; a named one is alone.
@@ -215,7 +217,7 @@ pub(crate) fn candidates(column: &Column, scaling: &ColumnScaling) -> Vec<Family
                     out.push(Family::Poisson);
                 }
             }
-            if m.values.len() > 2 && m.cells >= CELLS_A_VALUE * m.values.len() {
+            if VALUES.contains(&m.values.len()) && m.cells >= CELLS_A_VALUE * m.values.len() {
                 out.push(Family::Discretised);
             }
             if m.atom.1 >= ATOM_LEAST && (1.0 - m.atom.1) * m.cells as f64 >= 20.0 {

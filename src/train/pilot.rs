@@ -182,6 +182,10 @@ mod tests {
         // One wild cell neither makes nor breaks a choice.
         assert_eq!(best(&[&cells(0.0, 0.5), &wild(1.0)]), 1);
         assert_eq!(best(&[&wild(0.0), &cells(-0.3, 0.5)]), 0);
+        // Better fills but for a few wild cells, of which it is not known.
+        let mut risky = cells(1.0, 0.4);
+        risky[0].2 = 10.0;
+        assert_eq!(best(&[&cells(0.0, 0.5), &risky]), 0);
         // Within chance.
         let noisy: Vec<CellScore> = (0..100).map(|i| (if i % 2 == 0 { 1.1 } else { -1.0 }, 0.5, 0.5)).collect();
         assert_eq!(best(&[&(0..100).map(|_| (0.0, 0.5, 0.5)).collect(), &noisy]), 0);

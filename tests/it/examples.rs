@@ -37,6 +37,11 @@ fn compare() {
 }
 
 #[test]
+fn families() {
+    assert_eq!(last_line("families"), "the chosen family is ahead of the Gaussian in 3 columns");
+}
+
+#[test]
 fn every_example_is_run_here() {
     let source = include_str!("examples.rs");
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use lacuna::polars::prelude::*;
-use lacuna::{ErrorKind, Fit, Imputer, VaeConfig, Warning};
+use lacuna::{ColumnKind, ColumnSpec, ErrorKind, Family, Fit, Imputer, Schema, SchemaOptions, VaeConfig, Warning};
 
 /// y = 2 x + 1 and a level that x decides; every third y and every fourth level is missing.
 pub fn frame(n: usize) -> DataFrame {
@@ -119,4 +119,27 @@ fn a_column_of_thousands_of_levels_helps_and_is_filled_with_its_own() {
     let draws = imputer.draw(&df, 2, 1).unwrap();
     let (_, drawn) = draws.cells("place").unwrap();
     assert!(drawn.concat().iter().all(|&code| levels[code as usize].starts_with("place ")));
+}
+
+/// A family that is named is used, and not on cells outside its support.
+#[test]
+fn named_families() {
+    let x: Vec<f64> = (0..80).map(|i| if i % 4 == 0 { -1.0 } else { f64::from(i % 9) }).collect();
+    let df = df!("x" => x, "y" => (0..80).map(|i| f64::from(i % 7)).collect::<Vec<_>>()).unwrap();
+    let fit = |family| {
+        let x =
+            ColumnSpec { name: "x".into(), kind: Some(ColumnKind::Continuous), family: Some(family), ..ColumnSpec::default() };
+        let options = SchemaOptions { columns: vec![x], ..SchemaOptions::default() };
+        VaeConfig::default().epochs(2).members(1).hidden(8).fit_with(&df, &Schema::infer_with(&df, &options).unwrap())
+    };
+    let imputer = fit(Family::StudentT).unwrap();
+    assert_eq!(imputer.schema().column("x").unwrap().family(), Some(Family::StudentT));
+    let scores = imputer.family_scores("x");
+    assert!(scores.len() == 1 && scores[0].chosen);
+    assert!(imputer.family_scores("y").len() > 1 && imputer.family_scores("none").is_empty());
+    assert_eq!(
+        fit(Family::ZeroInflatedLogNormal).unwrap_err().to_string(),
+        "column `x` is stated to be zero_inflated_log_normal, but has cells below zero, or zeros beside a more frequent value; \
+         choose zero_inflated_gaussian, or state no family"
+    );
 }

@@ -444,7 +444,8 @@ mod tests {
         let keys = arrow::array::Int8Array::from(vec![Some(0), None]);
         let values: Vec<String> = (0..128).map(|i| i.to_string()).collect();
         let x = arrow::array::DictionaryArray::new(keys, Arc::new(arrow::array::StringArray::from(values)));
-        let (column, x) = (Schema::infer(&df!("x" => levels).unwrap()).unwrap(), Arc::new(x) as ArrayRef);
+        let options = SchemaOptions::default().kind("x", ColumnKind::Categorical);
+        let (column, x) = (Schema::infer_with(&df!("x" => levels).unwrap(), &options).unwrap(), Arc::new(x) as ArrayRef);
         let e = filled(&x, &pl::DataType::String, &column.columns()[0], &[7.0], &[(0, 0), (1, 0)]).unwrap_err();
         let due =
             "column `x`: its dictionary of 128 values has no room for the level of a fill in Int8 keys; cast it to wider keys";
