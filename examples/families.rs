@@ -20,7 +20,7 @@ fn shop() -> Result<DataFrame> {
             (visits, spent, (3.0 + taste + 0.5 * normal(i, 4)).round().clamp(1.0, 5.0))
         })
         .collect();
-    let gap = |i: usize, x: f64| (i % 5 != 0).then_some(x);
+    let gap = |i: usize, x: f64| (!i.is_multiple_of(5)).then_some(x);
     Ok(df!(
         "visits" => columns.iter().enumerate().map(|(i, c)| gap(i, c.0).map(|x| x as i64)).collect::<Vec<_>>(),
         "spent" => columns.iter().enumerate().map(|(i, c)| gap(i + 1, c.1)).collect::<Vec<_>>(),

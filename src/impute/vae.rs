@@ -325,7 +325,7 @@ impl VaeImputer {
     /// # use lacuna::{Family, Fit, Imputer, VaeConfig};
     /// # use polars::prelude::*;
     /// let x: Vec<f64> = (0..300).map(|i| if i % 3 == 0 { 0.0 } else { f64::from(i % 50) + 0.5 }).collect();
-    /// let imputer = VaeConfig::default().epochs(4).members(1).fit(&df!("x" => x)?)?;
+    /// let imputer = VaeConfig::default().epochs(4).members(1).fit(&df!("y" => x.clone(), "x" => x)?)?;
     /// let scores = imputer.family_scores("x");
     /// assert!(scores.iter().any(|s| s.family == Family::ZeroInflatedGaussian && s.cells > 0));
     /// let chosen = scores.iter().find(|s| s.chosen).map(|s| s.family);
