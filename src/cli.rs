@@ -215,13 +215,24 @@ fn load(input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure> {
     for (column, kind) in &args.kind {
         options = options.kind(column, *kind);
     }
-    let mut csv_options = CsvOptions { delimiter: args.delimiter, ..CsvOptions::default() };
+    for (column, format) in &args.format {
+        options = options.format(column, format);
+    }
+    let delimiter = args.delimiter.unwrap_or(if is_tsv(&args.data) { b'\t' } else { b',' });
+    let mut csv_options = CsvOptions { delimiter, decimal: args.decimal, ..CsvOptions::default() };
     csv_options.na.extend(args.na.iter().map(|t| t.trim().to_string()));
     let name = if args.data == Path::new("-") { Path::new("standard input") } else { &args.data };
     let csv = CsvTable::read(input, name, &csv_options, &options)?;
     let frame = csv.to_frame()?;
     let schema = Schema::infer_with(&frame, &options)?;
     Ok(Loaded { csv, frame, schema })
+}
+
+/// Whether the name says that tabs separate the fields: `data.tsv`, `data.tab`, packed or not.
+fn is_tsv(data: &Path) -> bool {
+    let name = data.to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.ends_with(".tsv") || name.ends_with(".tab")
 }
 
 fn read_schema(path: &Path) -> Result<Vec<ColumnSpec>, Failure> {

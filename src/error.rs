@@ -248,6 +248,42 @@ pub enum Warning {
         /// The words with their counts, most frequent first.
         words: Vec<(String, usize)>,
     },
+    /// Nearly every cell is a date or a time of one format, but a few are not: the column is text.
+    NearlyDates {
+        /// The column.
+        column: String,
+        /// The format, as strftime has it.
+        format: String,
+        /// How many cells do not fit.
+        cells: usize,
+        /// Row of the first of them, 1-based.
+        row: usize,
+        /// What it says.
+        found: String,
+    },
+    /// Every cell is a date, but day and month could be either way round: the column is text.
+    AmbiguousDates {
+        /// The column.
+        column: String,
+        /// The two formats, as strftime has them.
+        formats: [String; 2],
+    },
+    /// The cells could be numbers with a decimal comma; they were not read as such.
+    DecimalComma {
+        /// The column.
+        column: String,
+        /// One of the cells.
+        example: String,
+    },
+    /// A column of text has empty fields with quotes, read as empty text, and without, read as missing.
+    EmptyText {
+        /// The column.
+        column: String,
+        /// How many cells are `""`.
+        empty: usize,
+        /// How many cells are empty without quotes.
+        missing: usize,
+    },
     /// The header of a CSV file is one field that holds another delimiter.
     OneField {
         /// The header.
@@ -303,6 +339,29 @@ impl fmt::Display for Warning {
                     flags.join(",")
                 )
             }
+            Warning::NearlyDates { column, format, cells, row, found } => write!(
+                f,
+                "column `{column}` is text: {} {} not fit its format {format}, the first of them, in row {row}, says '{found}': \
+                 pass --na '{found}' to treat it as missing",
+                count(*cells, "cell"),
+                if *cells == 1 { "does" } else { "do" },
+            ),
+            Warning::AmbiguousDates { column, formats: [a, b] } => {
+                write!(
+                    f,
+                    "column `{column}` is text: its cells read as {a} and as {b}; pass --format {column}={a} or {column}={b}"
+                )
+            }
+            Warning::DecimalComma { column, example } => {
+                write!(f, "cells of `{column}` such as '{example}' may have a decimal comma: pass --decimal , if they do")
+            }
+            Warning::EmptyText { column, empty, missing } => write!(
+                f,
+                "column `{column}`: {} `\"\"` taken as empty text and {} without quotes as missing: \
+                 pass --na '\"\"' to treat both as missing",
+                count(*empty, "cell"),
+                missing
+            ),
             Warning::OneField { header, delimiter } => write!(
                 f,
                 "the header is one field, `{header}`: pass --delimiter '{}' if that separates the columns",

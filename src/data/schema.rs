@@ -131,6 +131,9 @@ pub struct ColumnSpec {
     /// Lowest and highest value a filled cell may take; `null` leaves a side open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<(Option<f64>, Option<f64>)>,
+    /// The format of its dates or times, as strftime has it: `%d/%m/%Y`; found when absent (CSV only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
     /// Texts that mean "missing" in this column, beside the general ones (CSV only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub na: Option<Vec<String>>,
@@ -161,6 +164,17 @@ impl SchemaOptions {
         self
     }
 
+    /// States the format of the dates or times of one column of a CSV file, as strftime has it.
+    ///
+    /// ```
+    /// let o = lacuna::SchemaOptions::default().format("born", "%d/%m/%Y");
+    /// assert_eq!(o.spec("born").format.as_deref(), Some("%d/%m/%Y"));
+    /// ```
+    pub fn format(mut self, column: &str, format: &str) -> Self {
+        self.columns.push(ColumnSpec { name: column.into(), format: Some(format.into()), ..ColumnSpec::default() });
+        self
+    }
+
     /// Keeps a column out of the model.
     pub fn exclude(mut self, column: &str) -> Self {
         self.exclude.push(column.into());
@@ -181,6 +195,7 @@ impl SchemaOptions {
             merged.family = s.family.or(merged.family);
             merged.levels = s.levels.clone().or(merged.levels);
             merged.bounds = s.bounds.or(merged.bounds);
+            merged.format = s.format.clone().or(merged.format);
             merged.na = s.na.clone().or(merged.na);
         }
         merged
@@ -372,6 +387,7 @@ impl Schema {
                     (Some(0.0), None) if c.kind != ColumnKind::Continuous => None,
                     b => Some(b),
                 },
+                format: None,
                 na: None,
             })
             .collect();
@@ -579,6 +595,10 @@ fn numbers_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
             out.kind
         )));
     };
+    if spec.levels.is_some() {
+        let field = format!("kind of column `{column}`");
+        return Err(Error::config(field, out.kind, "binary, categorical or ordinal, as levels are stated"));
+    }
     let floor = match out.kind {
         ColumnKind::Count => 0.0,
         // Half the smallest value seen: inside the support, and no fill at zero itself.
