@@ -35,9 +35,9 @@ pub enum Command {
 
 /// Fill the gaps of a CSV file.
 ///
-/// Observed cells keep their text; a filled cell is written as its column writes its own. The output appears whole, at
-/// the end, or not at all. A report goes to standard error: per column what was missing, filled and left, and the error
-/// to expect, measured on observed cells that were held out.
+/// Observed cells stay as they are, byte for byte; a filled cell is written as its column writes its own. The output appears
+/// whole, at the end, or not at all. A report goes to standard error: per column what was missing, filled and left, and the
+/// error to expect, measured on observed cells that were held out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

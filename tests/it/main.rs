@@ -2,6 +2,7 @@
 
 mod cli;
 mod csv;
+mod errors;
 mod examples;
 mod imputers;
 mod layering;

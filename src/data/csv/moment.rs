@@ -59,7 +59,7 @@ struct Unit {
 
 impl Unit {
     fn see(&mut self, t: NaiveDateTime) {
-        self.fine |= t.nanosecond() % 1000 != 0;
+        self.fine |= !t.nanosecond().is_multiple_of(1000);
         self.far |= t.and_utc().timestamp_nanos_opt().is_none();
     }
 
