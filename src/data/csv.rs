@@ -463,7 +463,7 @@ impl Builder {
 mod tests {
     use super::*;
     use crate::data::schema::{ColumnKind, ColumnSpec};
-    use ::polars::prelude::{DataType, TimeUnit, TimeZone};
+    use ::polars::prelude::{DataType, TimeUnit, TimeZone, df};
 
     fn read_with(csv: &str, schema: &SchemaOptions) -> Result<CsvTable> {
         CsvTable::read(csv.as_bytes(), Path::new("t.csv"), &CsvOptions::default(), schema)
@@ -578,7 +578,6 @@ mod tests {
 
     #[test]
     fn a_filled_date_has_the_format_of_its_column() {
-        use crate::data::schema::{Profile, Values};
         let csv = "d;t\n31.12.2024 10:30;9:30\n;\n01.01.2025 08:00;NA\n";
         let options = CsvOptions { delimiter: b';', ..CsvOptions::default() };
         let table = CsvTable::read(csv.as_bytes(), Path::new("t.csv"), &options, &SchemaOptions::default()).unwrap();
@@ -586,13 +585,8 @@ mod tests {
         let physical = frame.column("d").unwrap().cast(&DataType::Int64).unwrap();
         assert_eq!(physical.i64().unwrap().get(0), Some(1_735_641_000_000_000));
         // The columns as the numbers that a model has of them.
-        let numbers = |name: &str, min, max| {
-            let values =
-                Values::Numbers { integer_dtype: false, min, max, whole: true, distinct: None, skew: 0.0, log_skew: None };
-            Profile { name: name.into(), dtype: DataType::Float64, observed: 2, values }
-        };
-        let profiles = vec![numbers("d", 1.7e15, 1.8e15), numbers("t", 0.0, 8.6e13)];
-        let schema = Schema::from_profiles(profiles, &SchemaOptions::default()).unwrap();
+        let numbers = df!("d" => [1.7e15, 1.8e15, 1.7e15], "t" => [0.5, 4.3e13, 8.6e13]).unwrap();
+        let schema = Schema::infer(&numbers).unwrap();
         let gaps = Gaps { rows: vec![vec![1], vec![1, 2]], missing: vec![1, 2] };
         let cells = vec![vec![1_735_675_231e6], vec![3.66e12, 86_399e9]];
         for round in [true, false] {

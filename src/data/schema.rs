@@ -131,12 +131,12 @@ pub struct ColumnSpec {
     /// Lowest and highest value a filled cell may take; `null` leaves a side open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<(Option<f64>, Option<f64>)>,
-    /// The format of its dates or times, as strftime has it: `%d/%m/%Y`; found when absent (CSV only).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
     /// Texts that mean "missing" in this column, beside the general ones (CSV only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub na: Option<Vec<String>>,
+    /// The format of its dates or times, as strftime has it: `%d/%m/%Y`; found when absent (CSV only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
 }
 
 /// What a user says of the columns: specifications, and which columns to leave out or fill.
@@ -195,8 +195,8 @@ impl SchemaOptions {
             merged.family = s.family.or(merged.family);
             merged.levels = s.levels.clone().or(merged.levels);
             merged.bounds = s.bounds.or(merged.bounds);
-            merged.format = s.format.clone().or(merged.format);
             merged.na = s.na.clone().or(merged.na);
+            merged.format = s.format.clone().or(merged.format);
         }
         merged
     }
@@ -387,8 +387,8 @@ impl Schema {
                     (Some(0.0), None) if c.kind != ColumnKind::Continuous => None,
                     b => Some(b),
                 },
-                format: None,
                 na: None,
+                format: None,
             })
             .collect();
         #[derive(Serialize)]

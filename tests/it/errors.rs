@@ -115,7 +115,7 @@ fn of_settings() -> Vec<String> {
         stated("c,b\nx,1\ny,2\nz,3\n", none.clone().kind("c", ColumnKind::Binary)),
         stated("d,b\n2024-01-02,1\n", none.clone().kind("d", ColumnKind::Categorical).format("d", "%Y-%m-%d")),
         specified(ages, ColumnSpec { family: Some(Family::Bernoulli), ..spec("age") }),
-        specified(ages, ColumnSpec { bounds: Some((Some(9.0), Some(1.0))), ..spec("age") }),
+        specified(ages, serde_json::from_str(r#"{"name": "age", "bounds": [9, 1]}"#).unwrap()),
         stated("d,b\n2024,1\n", none.format("d", "%Y")),
         option(CsvOptions { delimiter: b'"', ..CsvOptions::default() }),
         option(CsvOptions { decimal: b';', ..CsvOptions::default() }),
