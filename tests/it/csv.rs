@@ -9,6 +9,9 @@ use lacuna::polars::prelude::DataType;
 use lacuna::{
     ColumnKind, ColumnSpec, CsvOptions, CsvTable, Error, Fit, Imputer, MeanConfig, Result, Schema, SchemaOptions, Warning,
 };
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::{option, sample::select};
 
 fn read_with(csv: &str, schema: &SchemaOptions) -> Result<CsvTable> {
     CsvTable::read(csv.as_bytes(), Path::new("t.csv"), &CsvOptions::default(), schema)
@@ -80,6 +83,41 @@ fn every_other_byte_stays() {
         // The first column has a gap in one of the tables too.
         let expected = csv.replace('@', due).replace("\n,", "\n2,");
         assert_eq!(fill(&csv_with_gap), expected, "{csv:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Rows of one number and one text, written in odd ways; a gap is `None`.
+    #[test]
+    fn nothing_but_the_gaps_changes(
+        rows in vec((option::of(select(vec!["5", "\"5\"", " 5 ", "5.0"])), select(vec!["x", "\"x\"", "\"a\r\n\"\"b\"", " \"x", "é,"])), 1..8),
+        end in select(vec!["\n", "\r\n", "\r", "\n\n", "\r\n\n"]),
+        mark in select(vec!["", "\u{feff}"]),
+        last: bool,
+        gap in select(vec!["", "NA", "\"\"", " \t", "\"NA\""]),
+    ) {
+        let observed: Vec<&str> = rows.iter().filter_map(|r| r.0).collect();
+        let fill = match (observed.is_empty(), observed.contains(&"5.0"), observed.iter().all(|c| c.starts_with('"'))) {
+            (true, ..) => gap.to_string(),
+            (_, decimals, quoted) => {
+                // Zeros at the end come where every cell has them.
+                let number = if decimals && observed.iter().all(|c| *c == "5.0") { "5.0" } else { "5" };
+                if quoted { format!("\"{number}\"") } else { number.to_string() }
+            }
+        };
+        let text = |gap: &str| {
+            let lines = rows.iter().map(|(a, b)| format!("{};{b}", a.unwrap_or(gap)));
+            let lines: Vec<String> = std::iter::once("a;\"b\"".to_string()).chain(lines).collect();
+            format!("{mark}{}{}", lines.join(end), if last { end } else { "" })
+        };
+        let options = CsvOptions { delimiter: b';', ..CsvOptions::default() };
+        let table = CsvTable::read(text(gap).as_bytes(), Path::new("t.csv"), &options, &SchemaOptions::default()).unwrap();
+        let df = table.to_frame().unwrap();
+        let mut out = Vec::new();
+        MeanConfig::default().fit(&df).unwrap().fill(&df).unwrap().write_csv(&table, true, &mut out).unwrap();
+        prop_assert_eq!(String::from_utf8(out).unwrap(), text(&fill));
     }
 }
 
