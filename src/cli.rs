@@ -233,6 +233,9 @@ fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure>
     for (column, kind) in &args.kind {
         options = options.kind(column, *kind);
     }
+    for (column, format) in &args.format {
+        options = options.format(column, format);
+    }
     let name = if args.data == Path::new("-") { Path::new("standard input") } else { &args.data };
     // The content says what it is; the first bytes go back in front.
     let mut start = Vec::new();
@@ -241,7 +244,12 @@ fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure>
     let is_arrow = ipc::is_arrow(&start) || is_arrow_name(name);
     let input = std::io::Cursor::new(start).chain(input);
     let (source, frame) = if is_arrow {
-        let of_csv = [("--na", !args.na.is_empty()), ("--delimiter", args.delimiter != b',')];
+        let of_csv = [
+            ("--na", !args.na.is_empty()),
+            ("--delimiter", args.delimiter.is_some()),
+            ("--decimal", args.decimal != b'.'),
+            ("--format", !args.format.is_empty()),
+        ];
         if let Some((flag, _)) = of_csv.into_iter().find(|(_, given)| *given) {
             return Err(usage(format!("{flag} belongs to CSV, and `{}` is an Arrow file; drop it", name.display())));
         }
@@ -249,7 +257,8 @@ fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure>
         let frame = to_frame(&batch)?;
         (Source::Arrow(batch), frame)
     } else {
-        let mut csv_options = CsvOptions { delimiter: args.delimiter, ..CsvOptions::default() };
+        let delimiter = args.delimiter.unwrap_or(if is_tsv(&args.data) { b'\t' } else { b',' });
+        let mut csv_options = CsvOptions { delimiter, decimal: args.decimal, ..CsvOptions::default() };
         csv_options.na.extend(args.na.iter().map(|t| t.trim().to_string()));
         let csv = CsvTable::read(input, name, &csv_options, &options)?;
         let frame = csv.to_frame()?;
@@ -262,6 +271,13 @@ fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure>
 /// Whether a file of this name holds Arrow IPC.
 fn is_arrow_name(path: &Path) -> bool {
     path.extension().is_some_and(|e| ["arrow", "feather", "ipc"].iter().any(|known| e.eq_ignore_ascii_case(known)))
+}
+
+/// Whether the name says that tabs separate the fields: `data.tsv`, `data.tab`, packed or not.
+fn is_tsv(data: &Path) -> bool {
+    let name = data.to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.ends_with(".tsv") || name.ends_with(".tab")
 }
 
 fn read_schema(path: &Path) -> Result<Vec<ColumnSpec>, Failure> {

@@ -1,7 +1,4 @@
-//! What can go wrong, and what the library decided alone.
-//!
-//! [`Error`] is one opaque word; [`Error::kind`] hands over the place (column, row, field) as data.
-//! A [`Warning`] is part of a result, never printed by the library.
+#![doc = include_str!("../docs/errors.md")]
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -248,6 +245,42 @@ pub enum Warning {
         /// The words with their counts, most frequent first.
         words: Vec<(String, usize)>,
     },
+    /// Nearly every cell is a date or a time of one format, but a few are not: the column is text.
+    NearlyDates {
+        /// The column.
+        column: String,
+        /// The format, as strftime has it.
+        format: String,
+        /// How many cells do not fit.
+        cells: usize,
+        /// Row of the first of them, 1-based.
+        row: usize,
+        /// What it says.
+        found: String,
+    },
+    /// Every cell is a date, but day and month could be either way round: the column is text.
+    AmbiguousDates {
+        /// The column.
+        column: String,
+        /// The two formats, as strftime has them.
+        formats: [String; 2],
+    },
+    /// The cells could be numbers with a decimal comma; they were not read as such.
+    DecimalComma {
+        /// The column.
+        column: String,
+        /// One of the cells.
+        example: String,
+    },
+    /// A column of text has empty fields with quotes, read as empty text, and without, read as missing.
+    EmptyText {
+        /// The column.
+        column: String,
+        /// How many cells are `""`.
+        empty: usize,
+        /// How many cells are empty without quotes.
+        missing: usize,
+    },
     /// The header of a CSV file is one field that holds another delimiter.
     OneField {
         /// The header.
@@ -303,6 +336,29 @@ impl fmt::Display for Warning {
                     flags.join(",")
                 )
             }
+            Warning::NearlyDates { column, format, cells, row, found } => write!(
+                f,
+                "column `{column}` is text: {} {} not fit its format {format}, the first of them, in row {row}, says '{found}': \
+                 pass --na '{found}' to treat it as missing",
+                count(*cells, "cell"),
+                if *cells == 1 { "does" } else { "do" },
+            ),
+            Warning::AmbiguousDates { column, formats: [a, b] } => {
+                write!(
+                    f,
+                    "column `{column}` is text: its cells read as {a} and as {b}; pass --format {column}={a} or {column}={b}"
+                )
+            }
+            Warning::DecimalComma { column, example } => {
+                write!(f, "cells of `{column}` such as '{example}' may have a decimal comma: pass --decimal , if they do")
+            }
+            Warning::EmptyText { column, empty, missing } => write!(
+                f,
+                "column `{column}`: {} `\"\"` taken as empty text and {} without quotes as missing: \
+                 pass --na '\"\"' to treat both as missing",
+                count(*empty, "cell"),
+                missing
+            ),
             Warning::OneField { header, delimiter } => write!(
                 f,
                 "the header is one field, `{header}`: pass --delimiter '{}' if that separates the columns",
@@ -337,6 +393,87 @@ mod tests {
         assert!(Error::config("epochs", 0, "at least 1").is_usage());
         let w = Warning::NearlyNumeric { column: "age".into(), words: vec![("?".into(), 13)] };
         assert_eq!(w.to_string(), "13 cells of `age` say '?': pass --na '?' to treat them as missing");
+    }
+
+    const PAGE: &str = include_str!("../docs/errors.md");
+
+    /// A number for each kind; a new one needs an arm here, an example below and its text on the page.
+    fn number_of_kind(kind: &ErrorKind) -> usize {
+        match kind {
+            ErrorKind::Io { .. } => 0,
+            ErrorKind::Csv { .. } => 1,
+            ErrorKind::Config { .. } => 2,
+            ErrorKind::UnknownColumn { .. } => 3,
+            ErrorKind::Value { .. } => 4,
+            ErrorKind::Schema { .. } => 5,
+            ErrorKind::Training { .. } => 6,
+            ErrorKind::Interrupted => 7,
+            ErrorKind::Polars(_) => 8,
+            ErrorKind::Arrow(_) => 9,
+        }
+    }
+
+    /// A number for each warning; as above.
+    fn number_of_warning(warning: &Warning) -> usize {
+        match warning {
+            Warning::EmptyColumn { .. } => 0,
+            Warning::ConstantColumn { .. } => 1,
+            Warning::TooManyLevels { .. } => 2,
+            Warning::UnsupportedType { .. } => 3,
+            Warning::NearlyNumeric { .. } => 4,
+            Warning::NearlyDates { .. } => 5,
+            Warning::AmbiguousDates { .. } => 6,
+            Warning::DecimalComma { .. } => 7,
+            Warning::EmptyText { .. } => 8,
+            Warning::OneField { .. } => 9,
+            Warning::UnseenLevels { .. } => 10,
+            Warning::TimeLimit { .. } => 11,
+            Warning::NothingHeldOut => 12,
+        }
+    }
+
+    #[test]
+    fn every_error_and_warning_stands_on_the_page() {
+        let text = |t: &str| t.to_string();
+        let not_there = std::io::Error::from_raw_os_error(2);
+        let value = "a finite number is due; replace it by a number or by a missing cell";
+        let schema = "column `c` states the level 'y' twice";
+        let training = "training did not stay finite; exclude or rescale columns with extreme values";
+        let empty = "the file is empty; a header line with the column names is due";
+        let kinds = [
+            ErrorKind::Io { path: Some("none.csv".into()), action: "read", source: not_there },
+            ErrorKind::Csv { path: "t.csv".into(), line: None, message: empty.into() },
+            ErrorKind::Config { field: text("k"), found: text("0"), expected: text("at least 1") },
+            ErrorKind::UnknownColumn { column: text("aeg"), known: vec![text("age")] },
+            ErrorKind::Value { column: text("a"), row: 2, found: text("inf"), expected: value.into() },
+            ErrorKind::Schema { message: schema.into() },
+            ErrorKind::Training { message: training.into() },
+            ErrorKind::Interrupted,
+            ErrorKind::Polars(polars::error::PolarsError::NoData("x".into())),
+            ErrorKind::Arrow(arrow::error::ArrowError::InvalidArgumentError("x".into())),
+        ];
+        let both = [text("%d/%m/%Y"), text("%m/%d/%Y")];
+        let warnings = [
+            Warning::EmptyColumn { column: text("b") },
+            Warning::ConstantColumn { column: text("c") },
+            Warning::TooManyLevels { column: text("id"), levels: 40, observed: 40 },
+            Warning::UnsupportedType { column: text("tags"), dtype: text("list[str]") },
+            Warning::NearlyNumeric { column: text("age"), words: vec![(text("?"), 2)] },
+            Warning::NearlyDates { column: text("d"), format: text("%Y-%m-%d"), cells: 1, row: 28, found: text("?") },
+            Warning::AmbiguousDates { column: text("d"), formats: both },
+            Warning::DecimalComma { column: text("x"), example: text("3,5") },
+            Warning::EmptyText { column: text("x"), empty: 2, missing: 1 },
+            Warning::OneField { header: text("a;b"), delimiter: ';' },
+            Warning::UnseenLevels { column: text("c"), cells: 1, example: text("z") },
+            Warning::TimeLimit { epochs: 3, planned: 90 },
+            Warning::NothingHeldOut,
+        ];
+        assert!(kinds.iter().map(number_of_kind).eq(0..kinds.len()));
+        assert!(warnings.iter().map(number_of_warning).eq(0..warnings.len()));
+        let kinds = kinds.map(|kind| Error::from(kind).to_string());
+        for text in kinds.into_iter().chain(warnings.map(|w| w.to_string())) {
+            assert!(PAGE.lines().any(|line| line == text), "not on the page: {text}");
+        }
     }
 
     #[test]

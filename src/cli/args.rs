@@ -35,23 +35,24 @@ pub enum Command {
 
 /// Fill the gaps of a CSV or Arrow IPC (Feather) file.
 ///
-/// Observed cells keep their text; a filled cell is written as its column writes its own. The output appears whole, at
-/// the end, or not at all. A report goes to standard error: per column what was missing, filled and left, and the error
-/// to expect, measured on observed cells that were held out.
+/// Observed cells stay as they are, byte for byte; a filled cell is written as its column writes its own. The output appears
+/// whole, at the end, or not at all. A report goes to standard error: per column what was missing, filled and left, and the
+/// error to expect, measured on observed cells that were held out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lacuna impute data.csv -o filled.csv
   lacuna impute data.csv --na '?' --kind grade=ordinal --exclude id -o filled.csv
   lacuna impute data.csv -m 20 --seed 7 -o draws.csv     long form: .imp, .id, then the columns
+  lacuna impute data.csv --decimal , --delimiter ';' --format born=%d/%m/%Y -o filled.csv
   lacuna impute data.csv --with-uncertainty --indicator -o filled.csv
   lacuna impute data.arrow -o filled.arrow               Arrow in, Arrow out, with the same schema
-  cat data.csv | lacuna impute - --quiet | gzip > filled.csv.gz")]
+  cat data.csv.gz | lacuna impute - --quiet -o filled.csv.gz")]
 pub struct Impute {
     #[command(flatten)]
     pub table: Table,
     /// Write here instead of standard output; `-` is standard output. A name in .arrow, .feather or .ipc gets an Arrow IPC
-    /// file, standard output what the input is, any other name CSV
+    /// file, standard output what the input is, any other name CSV, packed if it ends in .gz
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// How to fill
@@ -59,7 +60,7 @@ pub struct Impute {
     pub method: Method,
     /// Write M completed tables under each other, with columns .imp (1 to M) and .id (row) first, each gap drawn at random
     /// from the distribution of the missing cells given the observed ones
-    #[arg(short, value_name = "M", value_parser = at_least_one)]
+    #[arg(short, value_name = "M", value_parser = at_least_one, allow_negative_numbers = true)]
     pub m: Option<usize>,
     /// Arrow only: the M tables under each other (long), or every cell a list of its M values (list) [default: long]
     #[arg(long, value_enum, requires = "m")]
@@ -101,7 +102,8 @@ pub enum Shape {
 /// Print what each column is taken for, as JSON to edit and pass back with --schema.
 ///
 /// Kinds are continuous, positive, count, binary, categorical, ordinal and ignored. A column of the file may also state
-/// `family`, `levels` in order, `bounds` as [low, high] (null leaves a side open) and `na`, its own missing tokens.
+/// `family`, `levels` in order, `bounds` as [low, high] (null leaves a side open), `format` of its dates or times (strftime) and
+/// `na`, its own missing tokens.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -125,7 +127,7 @@ pub struct Compare {
     #[command(flatten)]
     pub table: Table,
     /// Share of the observed cells to hide, between 0 and 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, allow_negative_numbers = true)]
     pub share: f64,
     /// How to choose them: mcar (at random), mar (by another column's values), mnar (by their own values)
     #[arg(long, default_value = "mcar")]
@@ -154,7 +156,7 @@ pub enum Method {
 /// The table, and what is said of its columns.
 #[derive(Debug, Args)]
 pub struct Table {
-    /// The CSV file, with a header, or Arrow IPC file; `-` is standard input
+    /// The CSV file, with a header, as it is or packed by gzip, or Arrow IPC file; `-` is standard input
     pub data: PathBuf,
     /// State what a column is: continuous, positive, count, binary, categorical, ordinal or ignored; repeatable
     #[arg(long, value_name = "COLUMN=KIND", value_parser = column_kind, help_heading = "Columns")]
@@ -168,12 +170,18 @@ pub struct Table {
     /// JSON file that states columns, as `lacuna schema` prints it; --kind goes before it
     #[arg(long, value_name = "FILE", help_heading = "Columns")]
     pub schema: Option<PathBuf>,
+    /// State the format of a column of dates or times, as in strftime: born=%d/%m/%Y; repeatable
+    #[arg(long, value_name = "COLUMN=FORMAT", value_parser = column_format, help_heading = "Columns")]
+    pub format: Vec<(String, String)>,
     /// Further texts that mean "missing", separated by commas; repeatable. Always: empty, NA, N/A, NaN, null, None
-    #[arg(long, value_name = "TOKENS", value_delimiter = ',', help_heading = "Columns")]
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', allow_negative_numbers = true, help_heading = "Columns")]
     pub na: Vec<String>,
-    /// The character between fields; `\t` or tab for a tab
-    #[arg(long, value_name = "CHAR", default_value = ",", value_parser = delimiter, help_heading = "Columns")]
-    pub delimiter: u8,
+    /// The character between fields; `\t` or tab for a tab [default: a comma, a tab for .tsv files]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, help_heading = "Columns")]
+    pub delimiter: Option<u8>,
+    /// The decimal mark of numbers: `.` or `,`
+    #[arg(long, value_name = "CHAR", default_value = ".", value_parser = decimal, help_heading = "Columns")]
+    pub decimal: u8,
     /// Say nothing on standard error but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -184,31 +192,31 @@ pub struct Table {
 #[command(next_help_heading = "Model")]
 pub struct Model {
     /// Seed of every random number: the same seed gives the same output
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// Threads, all cores if not given; the output does not depend on it
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub threads: Option<usize>,
     /// Nearest neighbours (knn) [default: 5]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub k: Option<usize>,
     /// Passes over the table (vae)
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub epochs: Option<usize>,
     /// Dimension of the latent space (vae)
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub latent_dim: Option<usize>,
     /// Width of the hidden layers (vae)
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub hidden: Option<usize>,
     /// Networks whose answers are averaged (vae)
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub members: Option<usize>,
     /// Latent points a row in the training's bound: more make it tighter and the fit slower (vae) [default: 1]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub importance_samples: Option<usize>,
     /// Stop training after this time and use the best weights so far: 90, 90s, 5m, 1h (vae)
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true)]
     pub time_limit: Option<Duration>,
 }
 
@@ -226,9 +234,26 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a whole number from 0 to {} is due", u64::MAX))
+}
+
 fn column_kind(text: &str) -> Result<(String, ColumnKind), String> {
     let (column, kind) = text.rsplit_once('=').ok_or("COLUMN=KIND is due, such as age=count")?;
     Ok((column.to_string(), kind.parse().map_err(|e: lacuna::Error| e.to_string())?))
+}
+
+fn column_format(text: &str) -> Result<(String, String), String> {
+    let (column, format) = text.rsplit_once('=').ok_or("COLUMN=FORMAT is due, such as born=%d/%m/%Y")?;
+    Ok((column.to_string(), format.to_string()))
+}
+
+fn decimal(text: &str) -> Result<u8, String> {
+    match text {
+        "." => Ok(b'.'),
+        "," => Ok(b','),
+        _ => Err("a point or a comma is due".into()),
+    }
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {
@@ -287,6 +312,7 @@ mod tests {
     fn a_column_name_may_hold_an_equals_sign() {
         assert_eq!(column_kind("a=b=count"), Ok(("a=b".to_string(), ColumnKind::Count)));
         assert!(column_kind("age").unwrap_err().contains("COLUMN=KIND"));
+        assert_eq!(column_format("a=b=%d/%m/%Y"), Ok(("a=b".to_string(), "%d/%m/%Y".to_string())));
         assert!(column_kind("age=years").unwrap_err().contains("one of continuous"));
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use flate2::{Compression, GzBuilder};
 use lacuna::{Error, ErrorKind};
 use tempfile::NamedTempFile;
 
@@ -52,8 +53,10 @@ impl Output {
         Ok(Output { name: path.to_owned(), sink })
     }
 
-    /// Writes with the given function and makes the file appear.
+    /// Writes with the given function and makes the file appear; packed, if its name ends in `.gz`.
     pub fn publish(mut self, write: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<Written, Error> {
+        let packs = self.name.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+        let write = |out: &mut dyn Write| if packs { pack(out, write) } else { write(out) };
         let done = match &mut self.sink {
             Sink::Stdout => write(&mut io::stdout().lock()),
             Sink::Device(file) => write(file),
@@ -81,6 +84,13 @@ impl Output {
         }
         Ok(Written::Whole)
     }
+}
+
+/// Packs what the function writes; without time and name in it, so that the same table gives the same file.
+fn pack(out: &mut dyn Write, write: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<(), Error> {
+    let mut packer = GzBuilder::new().write(out, Compression::default());
+    write(&mut packer)?;
+    packer.finish().map(|_| ()).map_err(|source| ErrorKind::Io { path: None, action: "write", source }.into())
 }
 
 /// How writing ended.

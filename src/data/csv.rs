@@ -1,53 +1,70 @@
 //! CSV in and out: bytes to a frame, and bytes with fills to bytes.
 //!
-//! The file is kept as its bytes and read three times: to learn how each column is written, to build the frame, and to
-//! copy every observed field to the output. Only filled cells are formatted, each as its column writes its own.
+//! The file is kept as its text and read three times: to learn how each column is written, to build the frame, and to find
+//! the gaps again. What is not a gap is copied byte for byte; a filled cell is written as its column writes its own.
 
 mod cell;
 mod column;
+mod moment;
+mod records;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use ::csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 use ::polars::prelude::{
     BooleanChunkedBuilder, ChunkedBuilder, DataFrame, Float64Type, Int64Type, IntoColumn, IntoSeries, PlSmallStr,
     PrimitiveChunkedBuilder, Series, StringChunkedBuilder,
 };
+use flate2::read::MultiGzDecoder;
 
 use crate::data::schema::{Column, Schema, SchemaOptions};
 use crate::data::table::{Cells, Gaps};
 use crate::error::{Error, ErrorKind, Result, Warning};
 use cell::TWO_63;
 use column::{CellForm, Scan, TextColumn};
+use records::{Records, quote};
 
 /// How a CSV file is to be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CsvOptions {
     /// The byte between fields.
     pub delimiter: u8,
+    /// The decimal mark: a point or a comma.
+    pub decimal: u8,
     /// Texts that mean "missing"; case matters, spaces around a cell do not. A text among a column's stated levels is a level.
+    ///
+    /// An empty field is missing with quotes or without. In a column of text that has both, `""` is an empty text, as databases
+    /// write it, unless `""`, quotes included, is among these texts.
     pub na: Vec<String>,
 }
 
 impl Default for CsvOptions {
-    /// A comma; the empty cell, `NA`, `N/A`, `NaN`, `null` and `None`.
+    /// A comma between fields; a decimal point; the empty cell, `NA`, `N/A`, `NaN`, `null` and `None`.
     fn default() -> CsvOptions {
         let na = ["", "NA", "N/A", "NaN", "null", "None"];
-        CsvOptions { delimiter: b',', na: na.map(String::from).to_vec() }
+        CsvOptions { delimiter: b',', decimal: b'.', na: na.map(String::from).to_vec() }
     }
 }
 
-/// A CSV file: its bytes, and how each column is written.
+/// A CSV file: its text, and how each column is written.
 ///
-/// | cells | type of the column |
+/// | cells, all of them | type of the column |
 /// |---|---|
-/// | all `true`/`false`, `True`/`False`, `TRUE`/`FALSE`, `T`/`F` or `t`/`f` | Boolean |
-/// | all whole numbers within i64 | Int64 |
-/// | all numbers | Float64 |
+/// | `true`/`false`, `True`/`False`, `TRUE`/`FALSE`, `T`/`F` or `t`/`f` | Boolean |
+/// | whole numbers within i64, also as `1,234`, `1 234`, `$12` or `12 %` | Int64 |
+/// | numbers, also as `1e3`, `1,234.5` or, with a decimal comma, `1.234,5` | Float64 |
+/// | dates in one format: `2024-03-01`, `01.03.2024`, `3/31/2024`, `1-Mar-2024`, `March 1, 2024`, … | Date |
+/// | the same with a time, and `Z` or an offset that is the same in all: `2024-03-01T10:30:00Z`, … | Datetime |
+/// | times of day: `10:30`, `9:30:15.25` | Time |
 /// | anything else; codes such as `007`; columns stated to have levels | String |
+///
+/// Separators, currency and percent signs must be the same in all cells. Where every date could have day and month either way
+/// round, the column is text, with a warning, until its format is stated ([`ColumnSpec::format`](crate::ColumnSpec)). Flags such
+/// as yes and no are text of two levels and come back in their own spelling.
+///
+/// A filled number has as many decimals as 99 in 100 of its column's cells make do with; a filled date has its column's format.
 ///
 /// ```
 /// use lacuna::{CsvOptions, CsvTable, Fit, Imputer, MeanConfig, SchemaOptions};
@@ -63,52 +80,66 @@ impl Default for CsvOptions {
 #[derive(Clone, Debug)]
 pub struct CsvTable {
     path: PathBuf,
-    bytes: Vec<u8>,
+    /// The file, its byte order mark included.
+    text: String,
     delimiter: u8,
-    newline: Terminator,
+    newline: &'static str,
     header: Vec<String>,
     rows: usize,
     columns: Vec<TextColumn>,
     warnings: Vec<Warning>,
 }
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
+const BOM: char = '\u{feff}';
+const GZIP: &[u8] = b"\x1f\x8b";
 
 impl CsvTable {
-    /// Reads a CSV file with a header; `path` names it in messages. Memory: the file's bytes, whatever its number of cells.
+    /// Reads a CSV file with a header; `path` names it in messages. A gzip file (by its first bytes) is unpacked, all members
+    /// of it. Memory: the text, whatever its number of cells.
     ///
     /// # Errors
-    /// Reading fails; an empty file, bad UTF-8, two columns of one name, a row with more or fewer fields than the header;
-    /// text in a column that is stated to hold numbers; infinities; an option that names no column.
+    /// Reading or unpacking fails; an empty file, bad UTF-8, two columns of one name, a row with more or fewer fields than the
+    /// header; text in a column that is stated to hold numbers or dates; infinities; an option that names no column.
     pub fn read(mut input: impl Read, path: &Path, options: &CsvOptions, schema: &SchemaOptions) -> Result<CsvTable> {
-        if matches!(options.delimiter, b'"' | b'\r' | b'\n') {
-            return Err(Error::config("delimiter", format!("{:?}", options.delimiter as char), "neither a quote nor a line end"));
+        let delimiter = char::from(options.delimiter);
+        if !delimiter.is_ascii() || matches!(delimiter, '"' | '\r' | '\n') {
+            return Err(Error::config("delimiter", format!("{delimiter:?}"), "ASCII, and neither a quote nor a line end"));
+        }
+        if !matches!(options.decimal, b'.' | b',') {
+            return Err(Error::config("decimal", format!("{:?}", char::from(options.decimal)), "'.' or ','"));
         }
         let mut bytes = Vec::new();
         input.read_to_end(&mut bytes).map_err(|e| Error::io(Some(path), "read", e))?;
         let mut table = CsvTable {
             path: path.to_owned(),
-            bytes,
+            text: String::new(),
             delimiter: options.delimiter,
-            newline: Terminator::Any(b'\n'),
+            newline: "\n",
             header: Vec::new(),
             rows: 0,
             columns: Vec::new(),
             warnings: Vec::new(),
         };
-        if table.bytes.starts_with(b"\xff\xfe") || table.bytes.starts_with(b"\xfe\xff") {
+        if bytes.starts_with(GZIP) {
+            let mut unpacked = Vec::new();
+            let done = MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
+            done.map_err(|e| table.bad(None, format!("the gzip file is damaged ({e}); fetch or pack it again")))?;
+            bytes = unpacked;
+        }
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(table.bad(None, "the file is UTF-16; save it as UTF-8".into()));
         }
+        table.text = String::from_utf8(bytes).map_err(|e| table.not_utf8(&e))?;
         table.read_header()?;
         schema.check_names(&table.header)?;
-        let mut scans: Vec<Scan> = table.header.iter().map(|name| Scan::new(name, options, schema)).collect();
+        let mut scans = table.header.iter().map(|name| Scan::new(name, options, schema)).collect::<Result<Vec<_>>>()?;
         let mut rows = 0;
         let mut records = table.records();
-        records.read()?;
-        while records.read()? {
+        records.next();
+        while records.next() {
             table.check(&records, scans.len())?;
-            for (scan, text) in scans.iter_mut().zip(&records.record) {
-                scan.see(text, rows);
+            for (scan, (raw, text)) in scans.iter_mut().zip(records.both()) {
+                scan.see(raw, text, rows);
             }
             rows += 1;
         }
@@ -130,7 +161,9 @@ impl CsvTable {
         &self.header
     }
 
-    /// What looks wrong though it can be read: [`Warning::NearlyNumeric`], [`Warning::OneField`].
+    /// What looks wrong though it can be read, or can be read in two ways: [`Warning::NearlyNumeric`],
+    /// [`Warning::NearlyDates`], [`Warning::AmbiguousDates`], [`Warning::DecimalComma`], [`Warning::EmptyText`],
+    /// [`Warning::OneField`].
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
@@ -143,52 +176,67 @@ impl CsvTable {
         let columns = self.header.iter().zip(&self.columns);
         let mut builders: Vec<Builder> = columns.map(|(name, c)| Builder::new(name, &c.form, self.rows)).collect();
         let mut records = self.records();
-        records.read()?;
-        while records.read()? {
-            for ((builder, column), text) in builders.iter_mut().zip(&self.columns).zip(&records.record) {
-                builder.push(text, column);
+        records.next();
+        while records.next() {
+            for ((builder, column), (raw, text)) in builders.iter_mut().zip(&self.columns).zip(records.both()) {
+                builder.push((!column.missing.is(raw, text)).then_some(text), column);
             }
         }
-        let columns = builders.into_iter().map(|b| b.finish().into_column()).collect();
-        Ok(DataFrame::new(self.rows, columns)?)
+        let columns = builders.into_iter().zip(&self.columns).map(|(b, column)| {
+            let series = b.finish();
+            match &column.form {
+                // Counts of days, micro- or nanoseconds so far.
+                CellForm::Moment(form) => Ok(series.cast(&form.dtype())?.into_column()),
+                _ => Ok(series.into_column()),
+            }
+        });
+        Ok(DataFrame::new(self.rows, columns.collect::<Result<_>>()?)?)
     }
 
-    fn bad(&self, line: Option<u64>, message: String) -> Error {
-        ErrorKind::Csv { path: self.path.clone(), line, message }.into()
+    fn bad(&self, line: Option<usize>, message: String) -> Error {
+        ErrorKind::Csv { path: self.path.clone(), line: line.map(|l| l as u64), message }.into()
     }
 
-    /// The bytes behind the byte order mark.
-    fn text(&self) -> &[u8] {
-        self.bytes.strip_prefix(BOM).unwrap_or(&self.bytes)
+    /// Says in which column of which line the first byte stands that is not UTF-8.
+    fn not_utf8(&self, e: &std::string::FromUtf8Error) -> Error {
+        let valid = String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]);
+        // The character stands in for the bad byte, so that it belongs to the field of that.
+        let text = format!("{}{}", valid.strip_prefix(BOM).unwrap_or(&valid), char::REPLACEMENT_CHARACTER);
+        let mut records = Records::new(&text, self.delimiter, false);
+        let (mut header, mut line, mut field) = (Vec::new(), 1, 0);
+        while records.next() {
+            if line == 1 && header.is_empty() && records.line.end < text.len() {
+                header = records.texts();
+            }
+            (line, field) = (records.line_number(), records.fields.len() - 1);
+        }
+        let place = header.get(field).map_or_else(|| format!("field {}", field + 1), |name| format!("column `{name}`"));
+        self.bad(Some(line), format!("{place} is not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8"))
     }
 
-    fn reader<R: Read>(&self, input: R) -> ::csv::Reader<R> {
-        ReaderBuilder::new().has_headers(false).flexible(true).delimiter(self.delimiter).from_reader(input)
+    /// The text behind the byte order mark.
+    fn body(&self) -> &str {
+        self.text.strip_prefix(BOM).unwrap_or(&self.text)
     }
 
     fn records(&self) -> Records<'_> {
-        Records { table: self, reader: self.reader(self.text()), record: StringRecord::new(), start: 0, empty_lines: None }
+        Records::new(self.body(), self.delimiter, self.header.len() == 1)
     }
 
     fn read_header(&mut self) -> Result<()> {
         let mut records = self.records();
-        if !records.read()? {
+        if !records.next() {
             return Err(self.bad(None, "the file is empty; a header line with the column names is due".into()));
         }
-        self.check(&records, records.record.len())?;
-        let header: Vec<String> = records.record.iter().map(String::from).collect();
-        let text = self.text();
-        let newline = match records.byte() {
-            end if text[..end].ends_with(b"\n") => Terminator::Any(b'\n'),
-            end if text[..end].ends_with(b"\r") && text[end..].starts_with(b"\n") => Terminator::CRLF,
-            end if text[..end].ends_with(b"\r") => Terminator::Any(b'\r'),
-            _ => Terminator::Any(b'\n'),
-        };
+        self.check(&records, records.fields.len())?;
+        let header: Vec<String> = records.texts();
+        let line = &self.body()[records.line.clone()];
+        let newline = ["\r\n", "\n", "\r"].into_iter().find(|end| line.ends_with(end)).unwrap_or("\n");
         let mut places: HashMap<&str, usize> = HashMap::new();
         for (i, name) in header.iter().enumerate() {
             if let Some(first) = places.insert(name, i) {
                 let message = format!("fields {} and {} are both called `{name}`; rename one", first + 1, i + 1);
-                return Err(self.bad(Some(records.line()), message));
+                return Err(self.bad(Some(records.line_number()), message));
             }
         }
         let mut warnings = Vec::new();
@@ -204,8 +252,8 @@ impl CsvTable {
 
     /// Checks the record just read, which has `due` fields if all is well.
     fn check(&self, records: &Records, due: usize) -> Result<()> {
-        let found = records.record.len();
-        let message = if records.ends_inside_quotes() {
+        let found = records.fields.len();
+        let message = if records.open_quote {
             "a quoted field that starts in this row is never closed".to_string()
         } else if found != due {
             let fields = if found == 1 { "field" } else { "fields" };
@@ -215,7 +263,7 @@ impl CsvTable {
         } else {
             return Ok(());
         };
-        Err(self.bad(Some(records.line()), message))
+        Err(self.bad(Some(records.line_number()), message))
     }
 
     /// Checks that a frame of `n` rows can be this file's.
@@ -226,7 +274,7 @@ impl CsvTable {
         Err(Error::schema(format!("the frame has {n} rows and `{}` has {}", self.path.display(), self.rows)))
     }
 
-    /// Copies the table with the cells in its gaps; without gaps, the bytes as they are.
+    /// Copies the text with the cells in its gaps, and columns at its end.
     pub(crate) fn write(
         &self,
         schema: &Schema,
@@ -236,35 +284,27 @@ impl CsvTable {
         round: bool,
         mut out: impl Write,
     ) -> Result<()> {
-        let written = |e| Error::io(None, "write", e);
         if gaps.len() == 0 && added.is_empty() {
-            return out.write_all(&self.bytes).and_then(|()| out.flush()).map_err(written);
-        }
-        if self.bytes.starts_with(BOM) {
-            out.write_all(BOM).map_err(written)?;
+            return out.write_all(self.text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io(None, "write", e));
         }
         let mut fills = self.fills(schema, gaps, cells, round)?;
-        let mut records = self.records();
-        records.read()?;
-        let mut writer = self.writer(&mut out);
-        let names = records.record.iter().chain(added.iter().map(|a| a.name.as_str()));
-        writer.write_record(names).map_err(|e| csv_error("write", e))?;
-        for row in 0..self.rows - 1 {
-            records.read()?;
-            write_row(&mut writer, &records.record, row, &mut fills, added)?;
-        }
-        writer.flush().map_err(written)?;
-        drop(writer);
-        // The last line ends as it did in the input.
-        records.read()?;
-        let mut last = self.writer(Vec::new());
-        write_row(&mut last, &records.record, self.rows - 1, &mut fills, added)?;
-        let mut line = last.into_inner().map_err(|e| written(e.into_error()))?;
-        if !matches!(self.bytes.last(), Some(b'\n' | b'\r')) {
-            let end = line.iter().rposition(|b| !matches!(b, b'\n' | b'\r'));
-            line.truncate(end.map_or(0, |i| i + 1));
-        }
-        out.write_all(&line).and_then(|()| out.flush()).map_err(written)
+        let mut out = BufWriter::new(out);
+        let mut copy = || -> std::io::Result<()> {
+            let body = self.body();
+            out.write_all(&self.text.as_bytes()[..self.text.len() - body.len()])?;
+            let mut records = self.records();
+            let mut copied = 0;
+            records.next();
+            copied = self.append(&mut out, copied, &records, added, |a| &a.name)?;
+            for row in 0..self.rows {
+                records.next();
+                copied = copy_row(&mut out, body, copied, &records, row, &mut fills)?;
+                copied = self.append(&mut out, copied, &records, added, |a| &a.cells[row])?;
+            }
+            out.write_all(&body.as_bytes()[copied..])?;
+            out.flush()
+        };
+        copy().map_err(|e| Error::io(None, "write", e))
     }
 
     /// Writes the completed tables under each other, with columns `.imp` (1 to m) and `.id` (1 to n) first.
@@ -275,47 +315,74 @@ impl CsvTable {
         draws: &[Cells],
         added: &[Appended],
         round: bool,
-        mut out: impl Write,
+        out: impl Write,
     ) -> Result<()> {
         if let Some(taken) = self.header.iter().find(|n| *n == ".imp" || *n == ".id") {
             return Err(self.bad(None, format!("column `{taken}` has the name of one that the long form adds; rename it")));
         }
-        let written = |e| Error::io(None, "write", e);
-        if self.bytes.starts_with(BOM) {
-            out.write_all(BOM).map_err(written)?;
-        }
-        let mut writer = self.writer(out);
-        let names = [".imp", ".id"].into_iter().chain(self.header.iter().map(String::as_str));
-        let names = names.chain(added.iter().map(|a| a.name.as_str()));
-        writer.write_record(names).map_err(|e| csv_error("write", e))?;
-        for (i, cells) in draws.iter().enumerate() {
-            let mut fills = self.fills(schema, gaps, cells, round)?;
+        let fills = draws.iter().map(|cells| self.fills(schema, gaps, cells, round)).collect::<Result<Vec<_>>>()?;
+        let mut out = BufWriter::new(out);
+        let copy = || -> std::io::Result<()> {
+            let (body, between) = (self.body(), char::from(self.delimiter));
+            out.write_all(&self.text.as_bytes()[..self.text.len() - body.len()])?;
             let mut records = self.records();
-            records.read()?;
-            for row in 0..self.rows {
-                records.read()?;
-                writer.write_field((i + 1).to_string()).map_err(|e| csv_error("write", e))?;
-                writer.write_field((row + 1).to_string()).map_err(|e| csv_error("write", e))?;
-                write_row(&mut writer, &records.record, row, &mut fills, added)?;
+            records.next();
+            write!(out, ".imp{between}.id{between}")?;
+            let copied = self.append(&mut out, records.line.start, &records, added, |a| &a.name)?;
+            self.end_line(&mut out, &body[copied..records.line.end])?;
+            for (i, mut fills) in fills.into_iter().enumerate() {
+                let mut records = self.records();
+                records.next();
+                for row in 0..self.rows {
+                    records.next();
+                    write!(out, "{}{between}{}{between}", i + 1, row + 1)?;
+                    let copied = copy_row(&mut out, body, records.line.start, &records, row, &mut fills)?;
+                    let copied = self.append(&mut out, copied, &records, added, |a| &a.cells[row])?;
+                    self.end_line(&mut out, &body[copied..records.line.end])?;
+                }
             }
-        }
-        writer.flush().map_err(written)
+            out.flush()
+        };
+        copy().map_err(|e| Error::io(None, "write", e))
     }
 
-    /// Numbers of one column as it writes its own.
+    /// Copies the text from `copied` on up to the end of a record's last field and adds fields there; gives the place behind.
+    fn append<'a>(
+        &self,
+        out: &mut impl Write,
+        copied: usize,
+        records: &Records,
+        added: &'a [Appended],
+        text: impl Fn(&'a Appended) -> &'a str,
+    ) -> std::io::Result<usize> {
+        if added.is_empty() {
+            return Ok(copied);
+        }
+        let end = records.fields.last().map_or(copied, |field| field.end);
+        out.write_all(&self.body().as_bytes()[copied..end])?;
+        for a in added {
+            let text = text(a);
+            // An empty field stands for a missing cell.
+            let field = if text.is_empty() { Cow::Borrowed("") } else { quote(text, self.delimiter, false) };
+            write!(out, "{}{field}", char::from(self.delimiter))?;
+        }
+        Ok(end)
+    }
+
+    /// Writes what is left of a line, which ends even where the text does not.
+    fn end_line(&self, out: &mut impl Write, rest: &str) -> std::io::Result<()> {
+        out.write_all(rest.as_bytes())?;
+        if rest.ends_with(['\n', '\r']) { Ok(()) } else { out.write_all(self.newline.as_bytes()) }
+    }
+
+    /// Numbers of one column as it writes its own, without quotes.
     pub(crate) fn texts(&self, column: &Column, cells: &[f64], round: bool) -> Vec<String> {
-        let rows: Vec<usize> = (0..cells.len()).collect();
         let at = self.header.iter().position(|name| name == column.name());
         at.map_or_else(Vec::new, |at| {
-            let form = &self.columns[at].form;
-            let mut fills = Fills { rows: &rows, cells, next: 0, column, form, levels: Vec::new(), round };
-            rows.iter().map(|&row| fills.at(row).map_or_else(String::new, Cow::into_owned)).collect()
+            let (text, delimiter) = (&self.columns[at], self.delimiter);
+            let fills = Fills { rows: &[], cells: &[], next: 0, column, text, levels: Vec::new(), round, delimiter };
+            cells.iter().map(|&x| fills.text(x).map_or_else(String::new, Cow::into_owned)).collect()
         })
-    }
-
-    fn writer<W: Write>(&self, out: W) -> Writer<W> {
-        let mut builder = WriterBuilder::new();
-        builder.delimiter(self.delimiter).terminator(self.newline).quote_style(QuoteStyle::Necessary).from_writer(out)
     }
 
     /// The fills of each CSV column.
@@ -326,19 +393,12 @@ impl CsvTable {
             Some(j) => {
                 let column = &schema.columns()[j];
                 let levels = column.levels().iter().map(|l| text.form.level(l)).collect();
-                Ok(Fills { rows: &gaps.rows[j], cells: &cells[j], next: 0, column, form: &text.form, levels, round })
+                let delimiter = self.delimiter;
+                Ok(Fills { rows: &gaps.rows[j], cells: &cells[j], next: 0, column, text, levels, round, delimiter })
             }
         };
         columns.map(one).collect()
     }
-}
-
-fn csv_error(action: &'static str, e: ::csv::Error) -> Error {
-    let source = match e.into_kind() {
-        ::csv::ErrorKind::Io(e) => e,
-        other => std::io::Error::other(format!("{other:?}")),
-    };
-    Error::io(None, action, source)
 }
 
 /// A column that the output has beside those of the file: one text a row, at its end.
@@ -347,135 +407,67 @@ pub(crate) struct Appended {
     pub cells: Vec<String>,
 }
 
-/// Writes one row: filled cells by their column's format, the others as they are.
-fn write_row<W: Write>(
-    writer: &mut Writer<W>,
-    record: &StringRecord,
+/// Copies the text from `copied` on up to the last gap of a row, with the fills in its gaps; gives the place behind that.
+fn copy_row(
+    out: &mut impl Write,
+    text: &str,
+    mut copied: usize,
+    records: &Records,
     row: usize,
     fills: &mut [Fills],
-    added: &[Appended],
-) -> Result<()> {
-    for (text, fills) in record.iter().zip(fills) {
-        let text = fills.at(row).unwrap_or(Cow::Borrowed(text));
-        writer.write_field(text.as_bytes()).map_err(|e| csv_error("write", e))?;
+) -> std::io::Result<usize> {
+    for (field, fills) in records.fields.iter().zip(fills) {
+        if let Some(fill) = fills.at(row) {
+            out.write_all(&text.as_bytes()[copied..field.start])?;
+            out.write_all(fill.as_bytes())?;
+            copied = field.end;
+        }
     }
-    for column in added {
-        writer.write_field(column.cells[row].as_bytes()).map_err(|e| csv_error("write", e))?;
-    }
-    writer.write_record(None::<&[u8]>).map_err(|e| csv_error("write", e))
+    Ok(copied)
 }
 
-/// The filled cells of one column as text, row by row.
+/// The filled cells of one column as fields, row by row.
 struct Fills<'a> {
     rows: &'a [usize],
     cells: &'a [f64],
     next: usize,
     column: &'a Column,
-    form: &'a CellForm,
+    text: &'a TextColumn,
     /// Each level as this file writes it.
     levels: Vec<String>,
     round: bool,
+    delimiter: u8,
 }
 
 impl Fills<'_> {
     /// The fill of a row, if it has one; rows are asked for in ascending order.
-    fn at(&mut self, row: usize) -> Option<Cow<'_, str>> {
+    fn at(&mut self, row: usize) -> Option<String> {
         if self.rows.get(self.next) != Some(&row) {
             return None;
         }
         let x = self.cells[self.next];
         self.next += 1;
+        let text = self.text(x)?;
+        Some(quote(&text, self.delimiter, self.text.quoted).into_owned())
+    }
+
+    /// The text of a number or a level.
+    fn text(&self, x: f64) -> Option<Cow<'_, str>> {
         if self.column.kind().has_levels() {
             return self.levels.get(x as usize).map(|l| Cow::Borrowed(l.as_str()));
         }
-        let (CellForm::Integer(format) | CellForm::Float(format)) = self.form else { return None };
         let bounds = self.column.bounds();
-        // What the column is read as has to hold its fills too.
-        let x = if let CellForm::Integer(_) = self.form { x.clamp(-TWO_63, TWO_63.next_down()) } else { x };
-        Some(Cow::Owned(match self.round {
-            true => format.rounded(self.column.admit(x), bounds),
-            false => format.exact(x.clamp(bounds.0, bounds.1)),
+        let number = match &self.text.form {
+            // What the column is read as has to hold its fills too.
+            CellForm::Integer(format) => (format, x.clamp(-TWO_63, TWO_63.next_down())),
+            CellForm::Float(format) => (format, x),
+            CellForm::Moment(form) => return Some(Cow::Owned(form.write(self.column.admit(x), bounds))),
+            CellForm::Truth(_) | CellForm::Text(_) => return None,
+        };
+        Some(Cow::Owned(match (self.round, number) {
+            (true, (format, x)) => format.rounded(self.column.admit(x), bounds),
+            (false, (format, x)) => format.exact(x.clamp(bounds.0, bounds.1)),
         }))
-    }
-}
-
-/// The records of a file, the header first. In a file of one column an empty line is a missing cell.
-struct Records<'a> {
-    table: &'a CsvTable,
-    reader: ::csv::Reader<&'a [u8]>,
-    record: StringRecord,
-    /// Where the record starts.
-    start: usize,
-    /// Empty lines still to be given as records; `None` until those before the next record are counted.
-    empty_lines: Option<usize>,
-}
-
-impl Records<'_> {
-    /// Reads the next record into `record`; false at the end.
-    fn read(&mut self) -> Result<bool> {
-        let empty_lines = self.empty_lines.take().unwrap_or_else(|| self.skip_empty_lines());
-        if empty_lines > 0 && self.table.header.len() == 1 {
-            self.empty_lines = Some(empty_lines - 1);
-            self.record.clear();
-            self.record.push_field("");
-            return Ok(true);
-        }
-        self.reader.read_record(&mut self.record).map_err(|e| {
-            let place = match e.kind() {
-                ::csv::ErrorKind::Utf8 { err, .. } => match self.table.header.get(err.field()) {
-                    Some(name) => format!("column `{name}`"),
-                    None => format!("field {}", err.field() + 1),
-                },
-                _ => return csv_error("read", e),
-            };
-            let advice = "convert the file, for example with iconv -f latin1 -t utf-8";
-            self.table.bad(Some(self.line()), format!("{place} is not UTF-8; {advice}"))
-        })
-    }
-
-    /// Moves `start` to the next record; the number of empty lines before it (none before the header).
-    fn skip_empty_lines(&mut self) -> usize {
-        let text = self.table.text();
-        let end_of_last = self.byte();
-        // The reader stops between the two bytes of a CRLF.
-        let split = text[..end_of_last].ends_with(b"\r") && text[end_of_last..].starts_with(b"\n");
-        self.start = end_of_last + usize::from(split);
-        let mut count = 0;
-        loop {
-            self.start += match &text[self.start..] {
-                [b'\r', b'\n', ..] => 2,
-                [b'\r' | b'\n', ..] => 1,
-                _ => return if end_of_last > 0 { count } else { 0 },
-            };
-            count += 1;
-        }
-    }
-
-    /// Whether the file ended before the record's last quote was closed: then a delimiter behind it is part of the field.
-    fn ends_inside_quotes(&self) -> bool {
-        let rest = &self.table.text()[self.start..];
-        if self.byte() < self.table.text().len() || !rest.contains(&b'"') {
-            return false;
-        }
-        let length_of_last = |record: &StringRecord| record.iter().next_back().map_or(0, str::len);
-        let delimiter = [self.table.delimiter];
-        let mut again = StringRecord::new();
-        let longer = rest.chain(&delimiter[..]);
-        let mut reader = self.table.reader(longer);
-        let read = reader.read_record(&mut again).unwrap_or(false);
-        read && again.len() == self.record.len() && length_of_last(&again) > length_of_last(&self.record)
-    }
-
-    /// Bytes read.
-    fn byte(&self) -> usize {
-        self.reader.position().byte() as usize
-    }
-
-    /// The line on which the record starts, 1-based.
-    fn line(&self) -> u64 {
-        let before = &self.table.text()[..self.start];
-        let lone_cr = |i: usize| before[i] == b'\r' && self.table.text().get(i + 1) != Some(&b'\n');
-        1 + (0..before.len()).filter(|&i| before[i] == b'\n' || lone_cr(i)).count() as u64
     }
 }
 
@@ -492,22 +484,25 @@ impl Builder {
         let name = PlSmallStr::from_str(name);
         match form {
             CellForm::Truth(_) => Builder::Truth(BooleanChunkedBuilder::new(name, rows)),
-            CellForm::Integer(_) => Builder::Integer(PrimitiveChunkedBuilder::new(name, rows)),
+            CellForm::Integer(_) | CellForm::Moment(_) => Builder::Integer(PrimitiveChunkedBuilder::new(name, rows)),
             CellForm::Float(_) => Builder::Float(PrimitiveChunkedBuilder::new(name, rows)),
             CellForm::Text(_) => Builder::Text(StringChunkedBuilder::new(name, rows)),
         }
     }
 
-    fn push(&mut self, text: &str, column: &TextColumn) {
-        let cell = (!column.missing.is(text)).then_some(text);
+    fn push(&mut self, cell: Option<&str>, column: &TextColumn) {
         match (self, &column.form) {
             (Builder::Truth(b), CellForm::Truth(pair)) => b.append_option(cell.map(|t| t == pair[1])),
-            (Builder::Integer(b), _) => b.append_option(cell.and_then(|t| t.trim().parse().ok())),
-            (Builder::Float(b), _) => b.append_option(cell.and_then(|t| t.trim().parse().ok())),
+            (Builder::Integer(b), CellForm::Integer(format)) => b.append_option(cell.and_then(|t| format.integer(t))),
+            (Builder::Integer(b), CellForm::Moment(form)) => b.append_option(cell.and_then(|t| form.value(t))),
+            (Builder::Float(b), CellForm::Float(format)) => b.append_option(cell.and_then(|t| format.float(t))),
             (Builder::Text(b), CellForm::Text(spelling)) => {
                 b.append_option(cell.map(|t| spelling.level_of.get(t).map_or(t, String::as_str)));
             }
+            // A builder is of its column's form.
             (Builder::Truth(b), _) => b.append_null(),
+            (Builder::Integer(b), _) => b.append_null(),
+            (Builder::Float(b), _) => b.append_null(),
             (Builder::Text(b), _) => b.append_null(),
         }
     }
@@ -526,7 +521,7 @@ impl Builder {
 mod tests {
     use super::*;
     use crate::data::schema::{ColumnKind, ColumnSpec};
-    use ::polars::prelude::DataType;
+    use ::polars::prelude::{DataType, TimeUnit, TimeZone, df};
 
     fn read_with(csv: &str, schema: &SchemaOptions) -> Result<CsvTable> {
         CsvTable::read(csv.as_bytes(), Path::new("t.csv"), &CsvOptions::default(), schema)
@@ -556,7 +551,20 @@ mod tests {
             (["1", "12345678901234567890"], String),
             (["1", "x"], String),
             (["inf", "high"], String),
-            (["2020-01-01", "2020-01-02"], String),
+            (["2020-01-01", "2020-01-02"], Date),
+            (["2020-01-01 10:30", "2020-01-02 09:00"], Datetime(TimeUnit::Microseconds, None)),
+            (["2020-01-01T10:30Z", "2020-01-02T09:00Z"], Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))),
+            (["10:30", "23:59"], Time),
+            (["2020-01-01", "01.02.2020"], String),
+            (["20200101", "20200102"], Int64),
+            (["01/02/2020", "03/04/2020"], String),
+            (["1 000", "-999"], Int64),
+            (["$5", "$1 000.50"], Float64),
+            (["$5", "€5"], String),
+            (["$5", "5"], String),
+            (["12 %", "7.5 %"], Float64),
+            (["1'000", "1 000"], String),
+            (["5 kg", "6 kg"], String),
             (["NA", ""], String),
         ];
         for ([a, b], due) in columns {
@@ -624,5 +632,25 @@ mod tests {
         assert_eq!(read_with(&csv(&["?"]), &stated).unwrap().warnings(), []);
         let semicolons = read_with("a;b\n1;2\n", &SchemaOptions::default()).unwrap();
         assert!(matches!(semicolons.warnings(), [Warning::OneField { delimiter: ';', .. }]));
+    }
+
+    #[test]
+    fn a_filled_date_has_the_format_of_its_column() {
+        let csv = "d;t\n31.12.2024 10:30;9:30\n;\n01.01.2025 08:00;NA\n";
+        let options = CsvOptions { delimiter: b';', ..CsvOptions::default() };
+        let table = CsvTable::read(csv.as_bytes(), Path::new("t.csv"), &options, &SchemaOptions::default()).unwrap();
+        let frame = table.to_frame().unwrap();
+        let physical = frame.column("d").unwrap().cast(&DataType::Int64).unwrap();
+        assert_eq!(physical.i64().unwrap().get(0), Some(1_735_641_000_000_000));
+        // The columns as the numbers that a model has of them.
+        let numbers = df!("d" => [1.7e15, 1.8e15, 1.7e15], "t" => [0.5, 4.3e13, 8.6e13]).unwrap();
+        let schema = Schema::infer(&numbers).unwrap();
+        let gaps = Gaps { rows: vec![vec![1], vec![1, 2]], missing: vec![1, 2] };
+        let cells = vec![vec![1_735_675_231e6], vec![3.66e12, 86_399e9]];
+        for round in [true, false] {
+            let mut out = Vec::new();
+            table.write(&schema, &gaps, &cells, &[], round, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), csv.replace("\n;\n", "\n31.12.2024 20:01;1:01\n").replace("NA", "23:59"));
+        }
     }
 }

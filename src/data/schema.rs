@@ -256,6 +256,9 @@ pub struct ColumnSpec {
     /// Texts that mean "missing" in this column, beside the general ones (CSV only).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub na: Option<Vec<String>>,
+    /// The format of its dates or times, as strftime has it: `%d/%m/%Y`; found when absent (CSV only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
 }
 
 /// What a user says of the columns: specifications, and which columns to leave out or fill.
@@ -283,6 +286,17 @@ impl SchemaOptions {
         self
     }
 
+    /// States the format of the dates or times of one column of a CSV file, as strftime has it.
+    ///
+    /// ```
+    /// let o = lacuna::SchemaOptions::default().format("born", "%d/%m/%Y");
+    /// assert_eq!(o.spec("born").format.as_deref(), Some("%d/%m/%Y"));
+    /// ```
+    pub fn format(mut self, column: &str, format: &str) -> Self {
+        self.columns.push(ColumnSpec { name: column.into(), format: Some(format.into()), ..ColumnSpec::default() });
+        self
+    }
+
     /// Keeps a column out of the model.
     pub fn exclude(mut self, column: &str) -> Self {
         self.exclude.push(column.into());
@@ -304,6 +318,7 @@ impl SchemaOptions {
             merged.levels = s.levels.clone().or(merged.levels);
             merged.bounds = s.bounds.clone().or(merged.bounds);
             merged.na = s.na.clone().or(merged.na);
+            merged.format = s.format.clone().or(merged.format);
         }
         merged
     }
@@ -533,6 +548,7 @@ impl Schema {
                     (low, high) => Some([low, high].map(|x| x.is_finite().then(|| Bound::of(x, &c.dtype))).into()),
                 },
                 na: None,
+                format: None,
             })
             .collect();
         #[derive(Serialize)]
@@ -762,6 +778,10 @@ fn numbers_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
             out.kind
         )));
     };
+    if spec.levels.is_some() {
+        let field = format!("kind of column `{column}`");
+        return Err(Error::config(field, out.kind, "binary, categorical or ordinal, as levels are stated"));
+    }
     let floor = match out.kind {
         ColumnKind::Count => 0.0,
         // Half the smallest value seen: inside the support, and no fill at zero itself.

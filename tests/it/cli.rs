@@ -93,6 +93,7 @@ fn bad_input_is_one_clear_line_and_touches_nothing() {
         ("list.json", "[]"),
         ("stranger.json", "{\"columns\": [{\"name\": \"aeg\"}]}"),
         ("levels.json", "{\"columns\": [{\"name\": \"grade\", \"levels\": [\"c\", \"d\"]}]}"),
+        ("numbers.json", "{\"columns\": [{\"name\": \"age\", \"levels\": [\"23\", \"31\", \"40\"]}]}"),
     ];
     let folder = Folder::new(&files);
     fs::write(folder.path().join("latin1.csv"), b"a,b\n1,2\n1,\xe9\n").unwrap();
@@ -185,6 +186,39 @@ fn bad_input_is_one_clear_line_and_touches_nothing() {
              binary, categorical, ordinal, ignored; see --help",
         ),
         (
+            "impute in.csv --seed -1",
+            2,
+            "invalid value '-1' for '--seed <N>': a whole number from 0 to 18446744073709551615 is due; see --help",
+        ),
+        (
+            "impute in.csv --epochs -1",
+            2,
+            "invalid value '-1' for '--epochs <N>': a whole number of at least 1 is due; see --help",
+        ),
+        (
+            "impute in.csv --format age",
+            2,
+            "invalid value 'age' for '--format <COLUMN=FORMAT>': COLUMN=FORMAT is due, such as born=%d/%m/%Y; see --help",
+        ),
+        (
+            "impute in.csv --format age=years",
+            2,
+            "format of column `age` is 'years'; it must be a strftime format of a date, a time or both, such as %d/%m/%Y or \
+             %Y-%m-%d %H:%M",
+        ),
+        ("impute in.csv --decimal ;", 2, "invalid value ';' for '--decimal <CHAR>': a point or a comma is due; see --help"),
+        (
+            "impute in.csv --kind grade=count --schema levels.json",
+            1,
+            "column `grade`, row 1: found 'a, b'; the column is stated to be count; pass --na 'a, b' to treat it as missing, or \
+             state another kind",
+        ),
+        (
+            "impute in.csv --kind age=count --schema numbers.json",
+            2,
+            "kind of column `age` is count; it must be binary, categorical or ordinal, as levels are stated",
+        ),
+        (
             "impute in.csv --delimiter ab",
             2,
             "invalid value 'ab' for '--delimiter <CHAR>': one character is due, such as ';' or tab; see --help",
@@ -226,6 +260,50 @@ fn line_ends_marks_quotes_and_delimiters_survive() {
     assert_eq!(folder.filled(&["in.csv", "--delimiter", ";"]), due);
     assert_eq!(folder.filled(&["tab.csv", "--delimiter", "\\t"]), "a\tb\n1\t2,5\n1\t2,5\n");
     assert_eq!(folder.filled(&["tab.csv", "--delimiter", "tab"]), "a\tb\n1\t2,5\n1\t2,5\n");
+}
+
+#[test]
+fn tabs_commas_and_minus_signs_are_understood() {
+    let folder = Folder::new(&[
+        ("in.tsv", "a\tb\n1,5\tx\n\tx\n"),
+        ("in.csv", "a;b\n1,5;x\n;-9\n2,0;x\n"),
+        ("born.csv", "born,x\n01/02/2024,1\n02/02/2024,\n"),
+    ]);
+    assert_eq!(folder.filled(&["in.tsv", "--decimal", ","]), "a\tb\n1,5\tx\n1,5\tx\n");
+    let args = ["in.csv", "--decimal", ",", "--delimiter", ";", "--na", "-9"];
+    assert_eq!(folder.filled(&args), "a;b\n1,5;x\n1,8;x\n2,0;x\n");
+    let ran = folder.run(&["impute", "born.csv", "--method", "mean"]);
+    let hint = "pass --format born=%d/%m/%Y or born=%m/%d/%Y";
+    assert!(ran.err.contains(hint), "{}", ran.err);
+    let ran = folder.run(&["impute", "born.csv", "--method", "mean", "--format", "born=%d/%m/%Y"]);
+    assert!(ran.code == Some(0) && !ran.err.contains(hint), "{}", ran.err);
+}
+
+#[test]
+fn a_packed_table_comes_and_goes() {
+    let folder = Folder::new(&[("in.csv", MIXED)]);
+    let pack = |name: &str| {
+        folder.filled(&["in.csv", "-o", name]);
+        fs::read(folder.path().join(name)).unwrap()
+    };
+    let packed = pack("filled.csv.gz");
+    assert_eq!(packed[..10], *b"\x1f\x8b\x08\0\0\0\0\0\0\xff");
+    assert_eq!(pack("again.csv.gz"), packed);
+    // What was packed is read back by its first bytes, whatever its name, from a file or from standard input.
+    fs::copy(folder.path().join("filled.csv.gz"), folder.path().join("plain.csv")).unwrap();
+    assert_eq!(folder.filled(&["filled.csv.gz"]), MIXED_FILLED);
+    assert_eq!(folder.filled(&["plain.csv"]), MIXED_FILLED);
+    let mut child = feed(folder.command(&["impute", "-", "--method", "mean", "-q"]));
+    child.stdin.take().unwrap().write_all(&packed).unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, MIXED_FILLED.as_bytes());
+    fs::write(folder.path().join("damaged.csv.gz"), &packed[..packed.len() - 4]).unwrap();
+    let ran = folder.run(&["impute", "damaged.csv.gz"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.err.starts_with("lacuna: `damaged.csv.gz`: the gzip file is damaged (") && ran.err.lines().count() == 1,
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

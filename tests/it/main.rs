@@ -5,6 +5,7 @@ mod arrow;
 mod cli;
 mod csv;
 mod dtypes;
+mod errors;
 mod examples;
 mod imputers;
 mod layering;

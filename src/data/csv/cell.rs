@@ -11,9 +11,11 @@ pub(super) fn truths(text: &str) -> u8 {
 
 /// A text that reads as a number, and how it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Number {
+pub(super) struct Number<'a> {
     /// Infinite where the text says so, or is beyond the range of f64.
     pub value: f64,
+    /// The value of a whole number within i64.
+    pub integer: Option<i64>,
     /// It starts with '+'.
     pub plus: bool,
     /// Digits after the point that its last digit stands at.
@@ -21,54 +23,152 @@ pub(super) struct Number {
     /// Significant digits.
     pub digits: usize,
     /// It has an exponent.
-    pub exponent: bool,
+    pub exponent: Option<Exponent>,
     /// Neither point nor exponent.
     pub whole: bool,
     /// A leading zero, as in 007: a code, not a quantity.
     pub leading_zero: bool,
+    pub dress: Dress<'a>,
 }
 
-impl Number {
-    /// Reads `12`, `-0.5`, `+3`, `.5`, `5.`, `1e3` and the infinities; spaces around do not matter.
-    pub fn read(text: &str) -> Option<Number> {
+/// What stands around and between the digits of a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Dress<'a> {
+    /// Currency before the digits, with the blanks behind it.
+    pub prefix: &'a str,
+    /// Currency, `%` or `‰` behind the digits, with the blanks before it.
+    pub suffix: &'a str,
+    /// The separator of thousands.
+    pub group: Option<char>,
+    /// Its minus stands behind the prefix.
+    pub sign_inside: bool,
+    /// Its minus is the typographic one, U+2212.
+    pub long_minus: bool,
+}
+
+/// How an exponent is written: `e3`, `E-07`, `e+00`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Exponent {
+    upper: bool,
+    plus: bool,
+    /// Fewest digits.
+    width: usize,
+}
+
+const CURRENCIES: [char; 14] = ['$', '€', '£', '¥', '₹', '₩', '₽', '₺', '₪', '₫', '฿', '₴', '₦', '¢'];
+/// Point, comma, apostrophes, blank; no-break, narrow no-break and thin blank.
+const SEPARATORS: [char; 8] = ['.', ',', '\'', '’', ' ', '\u{a0}', '\u{202f}', '\u{2009}'];
+
+impl<'a> Number<'a> {
+    /// Reads `12`, `-0.5`, `+3`, `.5`, `5.`, `1e3`, the infinities, `1,234.5`, `$12`, `5 %`; spaces around do not matter.
+    pub fn read(text: &'a str, decimal: char) -> Option<Number<'a>> {
         let text = text.trim();
-        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-        let plus = text.starts_with('+');
-        if unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity") {
-            let value = if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY };
-            return Some(Number { value, plus, decimals: 0, digits: 1, exponent: false, whole: false, leading_zero: false });
+        if decimal == '.' && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E')) {
+            return Number::plain(text, Dress::default());
         }
+        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+        if unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity") {
+            let (value, plus) = (if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }, text.starts_with('+'));
+            let (integer, exponent, dress) = (None, None, Dress::default());
+            let (whole, leading_zero) = (false, false);
+            return Some(Number { value, integer, plus, decimals: 0, digits: 1, exponent, whole, leading_zero, dress });
+        }
+        Number::dressed(text, decimal)
+    }
+
+    /// Reads digits with at most a sign, a point and an exponent.
+    fn plain(text: &str, dress: Dress<'a>) -> Option<Number<'a>> {
+        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let (mantissa, power) = match unsigned.find(['e', 'E']) {
-            Some(e) => (&unsigned[..e], Some(&unsigned[e + 1..])),
+            Some(e) => (&unsigned[..e], Some(&unsigned[e..])),
             None => (unsigned, None),
         };
         let (left, right) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         if left.len() + right.len() == 0 || !all_digits(left) || !all_digits(right) {
             return None;
         }
-        let shift: i64 = match power {
-            None => 0,
+        let (shift, exponent) = match power {
+            None => (0, None),
             Some(p) => {
-                let digits = p.strip_prefix(['+', '-']).unwrap_or(p);
+                let digits = p[1..].strip_prefix(['+', '-']).unwrap_or(&p[1..]);
                 if digits.is_empty() || !all_digits(digits) {
                     return None;
                 }
+                let style = Exponent { upper: p.starts_with('E'), plus: p[1..].starts_with('+'), width: digits.len() };
                 // An exponent of more digits than i64 holds is zero or infinity in f64 anyway.
-                p.parse().unwrap_or(0)
+                (p[1..].parse::<i64>().unwrap_or(0), Some(style))
             }
         };
         let significant = left.trim_start_matches('0').len() + right.len();
+        let whole = power.is_none() && !mantissa.contains('.');
         Some(Number {
             value: text.parse().ok()?,
-            plus,
+            integer: if whole { text.parse().ok() } else { None },
+            plus: text.starts_with('+'),
             decimals: (right.len() as i64).saturating_sub(shift).clamp(0, MAX_DECIMALS as i64) as usize,
             digits: significant.clamp(1, MAX_DECIMALS),
-            exponent: power.is_some(),
-            whole: power.is_none() && !mantissa.contains('.'),
+            exponent,
+            whole,
             leading_zero: left.len() > 1 && left.starts_with('0'),
+            dress,
         })
     }
+
+    /// Takes off what is not a digit, a sign, a point or an exponent, and reads the rest.
+    fn dressed(text: &'a str, decimal: char) -> Option<Number<'a>> {
+        let signs = ['+', '-', '−'];
+        let outside = text.chars().next().filter(|c| signs.contains(c));
+        let text = outside.map_or(text, |c| &text[c.len_utf8()..]);
+        let bare = text.trim_start_matches(CURRENCIES);
+        let body = if bare.len() < text.len() { bare.trim_start() } else { text };
+        let prefix = &text[..text.len() - body.len()];
+        let inside = body.chars().next().filter(|c| outside.is_none() && !prefix.is_empty() && signs.contains(c));
+        let body = inside.map_or(body, |c| &body[c.len_utf8()..]);
+        let bare = body.trim_end_matches(|c| CURRENCIES.contains(&c) || c == '%' || c == '‰');
+        let core = if bare.len() < body.len() { bare.trim_end() } else { body };
+        let suffix = &body[core.len()..];
+        let (mantissa, power) = core.split_at(core.find(['e', 'E']).unwrap_or(core.len()));
+        let (left, right) = mantissa.split_once(decimal).unwrap_or((mantissa, ""));
+        let group = left.chars().find(|c| !c.is_ascii_digit());
+        let sign = outside.or(inside);
+        let mut digits = String::with_capacity(core.len() + 2);
+        digits.extend(sign.map(|c| if c == '+' { '+' } else { '-' }));
+        match group {
+            None => digits.push_str(left),
+            Some(c) if c == decimal || !SEPARATORS.contains(&c) => return None,
+            Some(c) => {
+                let mut groups = left.split(c);
+                let first = groups.next().filter(|g| (1..=3).contains(&g.len()) && all_digits(g) && !g.starts_with('0'))?;
+                digits.push_str(first);
+                for g in groups {
+                    if g.len() != 3 || !all_digits(g) {
+                        return None;
+                    }
+                    digits.push_str(g);
+                }
+            }
+        }
+        if mantissa.contains(decimal) {
+            digits.push('.');
+        }
+        // A point that is not the decimal mark is nothing that `plain` may see.
+        if right.contains('.') || power.contains('.') {
+            return None;
+        }
+        digits.push_str(right);
+        digits.push_str(power);
+        let sign_inside = inside.is_some_and(|c| c != '+');
+        Number::plain(&digits, Dress { prefix, suffix, group, sign_inside, long_minus: sign == Some('−') })
+    }
+
+    /// It has enough digits before the decimal mark to be separated.
+    fn is_long(&self) -> bool {
+        self.value.abs() >= 1000.0 && self.exponent.is_none()
+    }
+}
+
+fn all_digits(s: &str) -> bool {
+    s.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The first number beyond i64.
@@ -80,12 +180,25 @@ const MAX_DECIMALS: usize = 17;
 /// How the numbers of a column are written.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NumberFormat {
-    /// Fewest and most decimals seen.
-    decimals: Option<(usize, usize)>,
-    /// Most significant digits seen.
-    digits: usize,
-    /// Some cell has an exponent.
-    exponent: bool,
+    decimal: char,
+    prefix: String,
+    suffix: String,
+    /// The separator of thousands, and numbers from a thousand on with it and without it.
+    group: Option<char>,
+    grouped: usize,
+    ungrouped: usize,
+    /// Some negative number has its sign behind the prefix.
+    sign_inside: bool,
+    /// Some negative number has the typographic minus.
+    long_minus: bool,
+    /// Numbers seen.
+    numbers: usize,
+    /// Numbers by their decimals, and by their significant digits.
+    decimals: [usize; MAX_DECIMALS + 1],
+    digits: [usize; MAX_DECIMALS + 1],
+    /// Numbers with an exponent, and how the first of them writes it.
+    exponents: usize,
+    exponent: Option<Exponent>,
     /// Some cell is above zero.
     positive: bool,
     /// Every cell above zero starts with '+'.
@@ -93,30 +206,97 @@ pub(super) struct NumberFormat {
 }
 
 impl NumberFormat {
-    pub fn new() -> NumberFormat {
-        NumberFormat { decimals: None, digits: 1, exponent: false, positive: false, plus: true }
+    pub fn new(decimal: char) -> NumberFormat {
+        NumberFormat {
+            decimal,
+            prefix: String::new(),
+            suffix: String::new(),
+            group: None,
+            grouped: 0,
+            ungrouped: 0,
+            sign_inside: false,
+            long_minus: false,
+            numbers: 0,
+            decimals: [0; MAX_DECIMALS + 1],
+            digits: [0; MAX_DECIMALS + 1],
+            exponents: 0,
+            exponent: None,
+            positive: false,
+            plus: true,
+        }
     }
 
-    /// Takes in one more cell.
-    pub fn see(&mut self, number: &Number) {
-        let (low, high) = self.decimals.unwrap_or((usize::MAX, 0));
-        self.decimals = Some((low.min(number.decimals), high.max(number.decimals)));
-        self.digits = self.digits.max(number.digits);
-        self.exponent |= number.exponent;
+    /// Takes in one more cell, if it is dressed as the first one; a column has one currency and one separator.
+    pub fn see(&mut self, number: &Number) -> bool {
+        let dress = &number.dress;
+        if self.numbers == 0 {
+            self.prefix = dress.prefix.into();
+            self.suffix = dress.suffix.into();
+        } else if self.prefix != dress.prefix || self.suffix != dress.suffix {
+            return false;
+        }
+        match (self.group, dress.group) {
+            (Some(a), Some(b)) if a != b => return false,
+            (_, None) => self.ungrouped += usize::from(number.is_long()),
+            (_, some) => {
+                self.group = some;
+                self.grouped += 1;
+            }
+        }
+        self.numbers += 1;
+        self.sign_inside |= dress.sign_inside;
+        self.long_minus |= dress.long_minus;
+        self.decimals[number.decimals] += 1;
+        self.digits[number.digits] += 1;
+        self.exponents += usize::from(number.exponent.is_some());
+        self.exponent = self.exponent.or(number.exponent);
         if number.value > 0.0 {
             self.positive = true;
             self.plus &= number.plus;
         }
+        true
     }
 
-    /// A filled number as the column writes its own: rounded to the digits seen, inside the bounds.
+    /// The number that a cell of the column says.
+    pub fn float(&self, text: &str) -> Option<f64> {
+        match self.is_plain() {
+            true => text.trim().parse().ok(),
+            false => Number::read(text, self.decimal).map(|n| n.value),
+        }
+    }
+
+    /// The whole number that a cell of the column says.
+    pub fn integer(&self, text: &str) -> Option<i64> {
+        match self.is_plain() {
+            true => text.trim().parse().ok(),
+            false => Number::read(text, self.decimal)?.integer,
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.decimal == '.' && self.group.is_none() && self.prefix.is_empty() && self.suffix.is_empty() && !self.long_minus
+    }
+
+    /// A filled number as the column writes its own: rounded to the digits that all but one in a hundred of its cells make do
+    /// with, inside the bounds. One cell that a computer wrote as 9.899999 does not give all fills six decimals.
     pub fn rounded(&self, x: f64, bounds: (f64, f64)) -> String {
+        self.with_digits(x, bounds, |seen| covering(seen, self.numbers - self.numbers / 100))
+    }
+
+    /// A number that the column holds, with all the digits it may have there.
+    pub fn level(&self, x: f64) -> String {
+        self.with_digits(x, (f64::NEG_INFINITY, f64::INFINITY), |seen| covering(seen, self.numbers))
+    }
+
+    /// A number with at most as many digits as `most` says of those seen.
+    fn with_digits(&self, x: f64, bounds: (f64, f64), most: impl Fn(&[usize]) -> usize) -> String {
         let inside = |text: &String| text.parse().is_ok_and(|y: f64| bounds.0 <= y && y <= bounds.1);
-        let (fewest, most) = self.decimals.unwrap_or((0, 0));
+        let (digits, most) = (most(&self.digits).max(1), most(&self.decimals));
+        let fewest = self.decimals.iter().position(|&n| n > 0).unwrap_or(0).min(most);
         let limit = if most == 0 { TWO_63 } else { 1e15 };
-        let text = if self.exponent {
-            let rounded = format!("{:.*e}", self.digits - 1, x).parse().unwrap_or(x);
-            Some(shortest(rounded)).filter(inside)
+        let text = if self.exponents > 0 {
+            let fewest = self.digits.iter().position(|&n| n > 0).unwrap_or(1).min(digits);
+            Some(self.scientific(x, fewest, digits)).filter(inside)
         } else if (-limit..limit).contains(&x) {
             let unit = 10f64.powi(most as i32);
             let nearest = fixed(x, fewest, most);
@@ -125,22 +305,72 @@ impl NumberFormat {
         } else {
             None
         };
-        self.sign(text.unwrap_or_else(|| shortest(x)))
+        self.dress(&text.unwrap_or_else(|| shortest(x)))
     }
 
     /// A filled number with all its digits.
     pub fn exact(&self, x: f64) -> String {
-        self.sign(shortest(x))
+        self.dress(&shortest(x))
     }
 
-    /// The text with the column's sign: '+' where its numbers have one, none before zero.
-    fn sign(&self, text: String) -> String {
-        match text.parse() {
-            Ok(x) if x > 0.0 && self.positive && self.plus => format!("+{text}"),
-            Ok(0.0) => text.trim_start_matches('-').to_string(),
-            _ => text,
+    /// A number of so many significant digits: with an exponent where most of the column's numbers have one.
+    fn scientific(&self, x: f64, fewest: usize, most: usize) -> String {
+        let text = format!("{:.*e}", most - 1, x);
+        let (Some(style), Some((mantissa, power))) = (self.exponent, text.split_once('e')) else { return text };
+        if 2 * self.exponents <= self.numbers {
+            return shortest(text.parse().unwrap_or(x));
+        }
+        let mantissa = fixed(mantissa.parse().unwrap_or(x), fewest - 1, most - 1);
+        let (sign, power) = match power.strip_prefix('-') {
+            Some(p) => ("-", p),
+            None => (if style.plus { "+" } else { "" }, power),
+        };
+        let e = if style.upper { 'E' } else { 'e' };
+        format!("{mantissa}{e}{sign}{power:0>width$}", width = style.width)
+    }
+
+    /// Plain digits in the column's own dress: its sign ('+' where its numbers have one, none before zero), separators, decimal
+    /// mark and currency.
+    fn dress(&self, plain: &str) -> String {
+        let x: f64 = plain.parse().unwrap_or(0.0);
+        let digits = plain.trim_start_matches('-');
+        let sign = match x {
+            x if x > 0.0 && self.positive && self.plus => "+",
+            x if x < 0.0 && self.long_minus => "−",
+            x if x < 0.0 => "-",
+            _ => "",
+        };
+        let whole = digits.find(['.', 'e', 'E']).unwrap_or(digits.len());
+        let (left, rest) = digits.split_at(whole);
+        let mut number = String::with_capacity(2 * plain.len());
+        let group = self.group.filter(|_| self.grouped >= self.ungrouped && !rest.contains(['e', 'E']));
+        for (i, c) in left.chars().enumerate() {
+            number.extend(group.filter(|_| i > 0 && (whole - i).is_multiple_of(3)));
+            number.push(c);
+        }
+        match rest.strip_prefix('.') {
+            Some(decimals) => {
+                number.push(self.decimal);
+                number.push_str(decimals);
+            }
+            None => number.push_str(rest),
+        }
+        let (prefix, suffix) = (&self.prefix, &self.suffix);
+        match self.sign_inside {
+            true => format!("{prefix}{sign}{number}{suffix}"),
+            false => format!("{sign}{prefix}{number}{suffix}"),
         }
     }
+}
+
+/// The smallest place up to which a table of counts holds at least `due`.
+fn covering(counts: &[usize], due: usize) -> usize {
+    let mut sum = 0;
+    let reached = counts.iter().position(|&n| {
+        sum += n;
+        sum >= due && sum > 0
+    });
+    reached.unwrap_or(0)
 }
 
 /// The fewest digits that read back to the same number.
@@ -175,12 +405,12 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_people_write_them() {
-        let value = |t| Number::read(t).map(|n| n.value);
+        let value = |t| Number::read(t, '.').map(|n| n.value);
         for (text, x) in [("12", 12.0), ("-0.5", -0.5), ("+3", 3.0), (".5", 0.5), ("5.", 5.0), ("1e3", 1000.0), (" 7 ", 7.0)] {
             assert_eq!(value(text), Some(x), "{text}");
         }
         for text in ["", "-", ".", "e5", "1e", "1e+", "1,5", "0x10", "1_000", "nan", "NaN", "one", "12 3", "--1", "1.2.3"] {
-            assert_eq!(Number::read(text), None, "{text}");
+            assert_eq!(Number::read(text, '.'), None, "{text}");
         }
         assert_eq!(value("-inf"), Some(f64::NEG_INFINITY));
         assert_eq!(value("Infinity"), Some(f64::INFINITY));
@@ -189,7 +419,7 @@ mod tests {
 
     #[test]
     fn the_way_a_number_is_written_is_kept() {
-        let read = |t| Number::read(t).unwrap();
+        let read = |t| Number::read(t, '.').unwrap();
         assert_eq!((read("1.250").decimals, read("1.250").digits), (3, 4));
         assert_eq!((read("1.5e-3").decimals, read("1.5e3").decimals), (4, 0));
         assert_eq!(read("1e-300").decimals, 17);
@@ -198,8 +428,12 @@ mod tests {
     }
 
     fn format(cells: &[&str]) -> NumberFormat {
-        let mut f = NumberFormat::new();
-        cells.iter().for_each(|c| f.see(&Number::read(c).unwrap()));
+        format_with(cells, '.')
+    }
+
+    fn format_with(cells: &[&str], decimal: char) -> NumberFormat {
+        let mut f = NumberFormat::new(decimal);
+        cells.iter().for_each(|c| assert!(f.see(&Number::read(c, decimal).unwrap()), "{c}"));
         f
     }
 
@@ -231,9 +465,106 @@ mod tests {
         assert_eq!(format(&["-1", "-2"]).rounded(1.0, OPEN), "1");
         let scientific = format(&["1.2e-7", "3.4e10"]);
         assert_eq!(scientific.rounded(1.2345e-9, OPEN), "1.2e-9");
-        assert_eq!(scientific.rounded(123.4, OPEN), "120");
+        assert_eq!(scientific.rounded(123.4, OPEN), "1.2e2");
+        assert_eq!(format(&["1E3", "2.50E+04"]).rounded(-1234.5, OPEN), "-1.23E3");
+        assert_eq!(format(&["1.00e+03", "2.50e-04"]).rounded(2e4, OPEN), "2.00e+04");
+        // Where exponents are the exception, as %g writes them, they stay it.
+        let mixed = format(&["1.2e-7", "0.34", "0.57"]);
+        assert_eq!((mixed.rounded(0.1234, OPEN), mixed.rounded(1.24e-8, OPEN)), ("0.12".into(), "1.2e-8".into()));
         assert_eq!(format(&["1"]).exact(2.123456789012345), "2.123456789012345");
         assert_eq!(format(&["1"]).exact(1.5e-9), "1.5e-9");
+    }
+
+    #[test]
+    fn one_cell_in_a_hundred_does_not_set_the_decimals() {
+        let mut cells = vec!["1.5"; 99];
+        cells.push("9.899999");
+        assert_eq!(format(&cells).rounded(2.345678, OPEN), "2.3");
+        assert_eq!(format(&cells[50..]).rounded(2.345678, OPEN), "2.345678");
+        // A level is written as it stands there, however rare.
+        assert_eq!(format(&cells).level(9.899999), "9.899999");
+    }
+
+    #[test]
+    fn a_number_is_read_in_its_dress() {
+        let value = |t, decimal| Number::read(t, decimal).map(|n| n.value);
+        for (text, x) in [
+            ("1,234,567", 1_234_567.0),
+            ("1 234.5", 1234.5),
+            ("-12'345", -12_345.0),
+            ("1\u{202f}234", 1234.0),
+            ("$1,200.50", 1200.5),
+            ("-$5", -5.0),
+            ("$-5", -5.0),
+            ("€ 5", 5.0),
+            ("12 %", 12.0),
+            ("−3", -3.0),
+        ] {
+            assert_eq!(value(text, '.'), Some(x), "{text}");
+        }
+        for text in [
+            "1,23",
+            "1,2345",
+            "0,123",
+            "1,234 567",
+            "12,34,567",
+            "1.234,5",
+            "$",
+            "%",
+            "$ %",
+            "5 kg",
+            "5%%x",
+            "--5",
+            "-$-5",
+            "1.5.5",
+        ] {
+            assert_eq!(value(text, '.'), None, "{text}");
+        }
+        for (text, x) in [("3,5", 3.5), ("1.234,56", 1234.56), ("1.234", 1234.0), ("1,5E-7", 1.5e-7), ("7", 7.0), (",5", 0.5)] {
+            assert_eq!(value(text, ','), Some(x), "{text}");
+        }
+        for text in ["3.5", "1,234.5", "1,2,3", "1,5.5"] {
+            assert_eq!(value(text, ','), None, "{text}");
+        }
+        assert_eq!(Number::read("1,234", '.').unwrap().integer, Some(1234));
+    }
+
+    #[test]
+    fn a_fill_takes_the_dress_of_its_column() {
+        let comma = format_with(&["3,50", "1.234,25"], ',');
+        assert_eq!(comma.rounded(1e6, OPEN), "1.000.000,00");
+        assert_eq!(comma.exact(0.5), "0,5");
+        let dollars = format(&["$1,200.50", "-$5.00"]);
+        assert_eq!((dollars.rounded(-1e4, OPEN), dollars.rounded(12.0, OPEN)), ("-$10,000.00".into(), "$12.00".into()));
+        assert_eq!(format(&["$-5", "$7"]).rounded(-6.0, OPEN), "$-6");
+        assert_eq!(format(&["−5", "7"]).rounded(-6.0, OPEN), "−6");
+        assert_eq!(format(&["12 %", "7 %"]).rounded(9.4, OPEN), "9 %");
+        assert_eq!(format(&["1 234", "950"]).rounded(123_456.0, OPEN), "123 456");
+        assert_eq!(format(&["1 234", "9500", "2000"]).rounded(123_456.0, OPEN), "123456");
+        for (a, b) in [("$5", "5"), ("5", "5 %"), ("1,234", "1 234")] {
+            let mut f = format(&[a]);
+            assert!(!f.see(&Number::read(b, '.').unwrap()), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn what_a_column_writes_it_reads_back() {
+        for cells in [
+            &["$1,200.50", "-$5.00"][..],
+            &["1.5e-07", "2e+10"],
+            &["12 %", "7.5 %"],
+            &["+1'000", "-2'000"],
+            &["7", "0.25"],
+            &["−7", "0.25"],
+        ] {
+            let f = format(cells);
+            for x in [0.0, 1.0, -2.5, 999.996, -1234.5678, 9.99e6, 1e-3] {
+                let text = f.exact(x);
+                assert_eq!(f.float(&text), Some(x), "{text}");
+                let text = f.rounded(x, OPEN);
+                assert!(f.float(&text).is_some_and(|y| (y - x).abs() <= 0.5 || f.exponents > 0), "{x}: {text}");
+            }
+        }
     }
 
     #[test]

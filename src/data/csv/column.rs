@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::CsvOptions;
 use super::cell::{Number, NumberFormat, TRUTHS, truths};
+use super::moment::{Found, MomentForm, MomentScan};
 use crate::data::schema::{ColumnKind, SchemaOptions};
 use crate::error::{Error, ErrorKind, Result, Warning};
 
@@ -12,6 +13,8 @@ use crate::error::{Error, ErrorKind, Result, Warning};
 pub(super) struct TextColumn {
     pub missing: Missing,
     pub form: CellForm,
+    /// Every observed cell stands in quotes, so filled ones do too.
+    pub quoted: bool,
 }
 
 /// Which cells are missing.
@@ -20,12 +23,21 @@ pub(super) struct Missing {
     tokens: Vec<String>,
     /// Stated levels.
     levels: Vec<String>,
+    /// `""` is an empty text; without the quotes the cell is missing.
+    empty_text: bool,
 }
 
+/// An empty field in quotes, and the token for it.
+const EMPTY_TEXT: &str = "\"\"";
+
 impl Missing {
-    pub fn is(&self, text: &str) -> bool {
+    /// Whether a cell is missing, given as it stands in the file and as what it says.
+    pub fn is(&self, raw: &str, text: &str) -> bool {
+        if raw == EMPTY_TEXT {
+            return !self.empty_text;
+        }
         let trimmed = text.trim();
-        self.tokens.iter().any(|t| t == trimmed) && !self.levels.iter().any(|l| l == text)
+        self.tokens.iter().any(|t| t == trimmed) && (text.is_empty() || !self.levels.iter().any(|l| l == text))
     }
 }
 
@@ -34,6 +46,7 @@ pub(super) enum CellForm {
     Truth([&'static str; 2]),
     Integer(NumberFormat),
     Float(NumberFormat),
+    Moment(MomentForm),
     Text(Spelling),
 }
 
@@ -50,19 +63,21 @@ impl CellForm {
         match self {
             CellForm::Truth(pair) => pair[usize::from(level == "true")].to_string(),
             CellForm::Integer(format) | CellForm::Float(format) => match level.parse() {
-                Ok(x) => format.rounded(x, (f64::NEG_INFINITY, f64::INFINITY)),
+                Ok(x) => format.level(x),
                 Err(_) => level.to_string(),
             },
             CellForm::Text(spelling) => spelling.text_of.get(level).cloned().unwrap_or_else(|| level.to_string()),
+            CellForm::Moment(_) => level.to_string(),
         }
     }
 }
 
 /// What is stated of a column's cells.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Stated {
     Nothing,
     Numbers(ColumnKind),
+    Moments(MomentForm),
     Levels,
     Ignored,
 }
@@ -71,65 +86,125 @@ enum Stated {
 pub(super) struct Scan<'a> {
     name: &'a str,
     stated: Stated,
+    decimal: char,
+    delimiter: u8,
     missing: Missing,
     spelling: Spelling,
     observed: usize,
+    /// Observed cells in quotes.
+    quoted: usize,
+    /// Empty cells with quotes, and without.
+    empty_texts: usize,
+    empty_fields: usize,
     numbers: usize,
     format: NumberFormat,
     /// Numbers that are whole and fit in i64.
     integers: usize,
     /// Some number is a code: a leading zero, or more digits than i64 has.
     code: bool,
-    /// Row and text of the first infinity, and of the first text that is no number.
+    /// Row and text of the first number, of the first infinity, and of the first text that is no number.
+    first: Option<(usize, String)>,
     infinite: Option<(usize, String)>,
     word: Option<(usize, String)>,
     /// Texts that are no numbers, with counts; one more than are ever named.
     words: Vec<(String, usize)>,
+    moments: MomentScan,
+    commas: Commas,
     /// The entries of `TRUTHS` that fit every cell so far.
     truths: u8,
+}
+
+/// Whether the cells of a column could be numbers with a decimal comma, though the point is stated.
+#[derive(Default)]
+struct Commas {
+    refuted: bool,
+    /// The first cell with a comma.
+    example: Option<String>,
+}
+
+impl Commas {
+    fn see(&mut self, text: &str, number: Option<&Number>) {
+        if self.refuted {
+            return;
+        }
+        if !text.contains(',') {
+            self.refuted = !number.is_some_and(|n| n.whole);
+        } else if Number::read(text, ',').is_some_and(|n| n.dress.group.is_none()) {
+            self.example.get_or_insert_with(|| text.trim().to_string());
+        } else {
+            self.refuted = true;
+        }
+    }
 }
 
 /// A column of numbers with at most this many different words is a column of numbers with a missing token or two.
 const FEW_WORDS: usize = 5;
 
 impl<'a> Scan<'a> {
-    pub fn new(name: &'a str, options: &CsvOptions, schema: &SchemaOptions) -> Scan<'a> {
+    pub fn new(name: &'a str, options: &CsvOptions, schema: &SchemaOptions) -> Result<Scan<'a>> {
         let spec = schema.spec(name);
-        let stated = match spec.kind {
+        let stated = match (spec.kind, &spec.format) {
             _ if schema.exclude.iter().any(|e| e == name) => Stated::Ignored,
-            Some(ColumnKind::Ignored) => Stated::Ignored,
-            Some(kind) if kind.is_numeric() => Stated::Numbers(kind),
-            None if spec.levels.is_none() => Stated::Nothing,
+            (Some(ColumnKind::Ignored), _) => Stated::Ignored,
+            (Some(kind), Some(_)) if kind.has_levels() => {
+                let field = format!("kind of column `{name}`");
+                return Err(Error::config(field, kind, "continuous: a format is stated, for dates or times"));
+            }
+            (_, Some(format)) => Stated::Moments(MomentForm::stated(name, format)?),
+            (Some(kind), None) if kind.is_numeric() => Stated::Numbers(kind),
+            (None, None) if spec.levels.is_none() => Stated::Nothing,
             _ => Stated::Levels,
         };
         let mut tokens = options.na.clone();
         tokens.extend(spec.na.unwrap_or_default());
         let levels = if stated == Stated::Levels { spec.levels.unwrap_or_default() } else { Vec::new() };
-        Scan {
+        let empty_text = levels.iter().any(String::is_empty) || !tokens.iter().any(String::is_empty);
+        let decimal = char::from(options.decimal);
+        Ok(Scan {
             name,
             stated,
-            missing: Missing { tokens, levels },
+            decimal,
+            delimiter: options.delimiter,
+            missing: Missing { tokens, levels, empty_text },
             spelling: Spelling::default(),
             observed: 0,
+            quoted: 0,
+            empty_texts: 0,
+            empty_fields: 0,
             numbers: 0,
-            format: NumberFormat::new(),
+            format: NumberFormat::new(decimal),
             integers: 0,
             code: false,
+            first: None,
             infinite: None,
             word: None,
             words: Vec::new(),
+            moments: MomentScan::default(),
+            commas: Commas::default(),
             truths: u8::MAX,
-        }
+        })
     }
 
-    pub fn see(&mut self, text: &str, row: usize) {
-        if self.missing.is(text) {
+    /// Takes in one more cell as it stands in the file.
+    pub fn see(&mut self, raw: &str, text: &str, row: usize) {
+        if self.missing.is(raw, text) {
+            if raw == EMPTY_TEXT {
+                self.empty_texts += 1;
+            } else if raw.is_empty() {
+                self.empty_fields += 1;
+            }
             return;
         }
+        self.quoted += usize::from(raw.starts_with('"'));
         self.observed += 1;
-        match self.stated {
+        match &mut self.stated {
             Stated::Ignored => {}
             Stated::Levels => self.see_level(text),
+            Stated::Moments(form) => {
+                if !form.see(text, self.observed == 1) {
+                    self.word.get_or_insert_with(|| (row, text.to_string()));
+                }
+            }
             _ => self.see_value(text, row),
         }
     }
@@ -139,9 +214,12 @@ impl<'a> Scan<'a> {
         if levels.is_empty() || levels.iter().any(|l| l == text) || self.spelling.level_of.contains_key(text) {
             return;
         }
-        let number = |t: &str| Number::read(t).map(|n| n.value);
-        let same =
-            |l: &&String| (number(l).is_some() && number(l) == number(text)) || (truths(l) != 0 && l.eq_ignore_ascii_case(text));
+        let decimal = self.decimal;
+        let number = |t: &str, decimal| Number::read(t, decimal).map(|n| n.value);
+        let same = |l: &&String| {
+            let level = number(l, '.');
+            (level.is_some() && level == number(text, decimal)) || (truths(l) != 0 && l.eq_ignore_ascii_case(text))
+        };
         if let Some(level) = levels.iter().find(same) {
             self.spelling.text_of.entry(level.clone()).or_insert_with(|| text.to_string());
             self.spelling.level_of.insert(text.to_string(), level.clone());
@@ -152,18 +230,22 @@ impl<'a> Scan<'a> {
         if self.truths != 0 {
             self.truths &= truths(text);
         }
-        match Number::read(text) {
+        let number = Number::read(text, self.decimal);
+        self.commas.see(text, number.as_ref());
+        match number {
             Some(number) if number.value.is_infinite() && !number.whole => {
                 self.infinite.get_or_insert_with(|| (row, text.to_string()));
             }
-            Some(number) => {
+            Some(number) if self.format.see(&number) => {
+                if self.numbers == 0 {
+                    self.first = Some((row, text.to_string()));
+                }
                 self.numbers += 1;
-                self.format.see(&number);
-                let fits = number.whole && text.trim().parse::<i64>().is_ok();
-                self.integers += usize::from(fits);
-                self.code |= number.leading_zero || (number.whole && !fits);
+                self.integers += usize::from(number.integer.is_some());
+                self.code |= number.leading_zero || (number.whole && number.integer.is_none());
             }
-            None => {
+            _ => {
+                self.moments.see(text, row);
                 self.word.get_or_insert_with(|| (row, text.to_string()));
                 match self.words.iter().position(|w| w.0 == text) {
                     Some(i) => self.words[i].1 += 1,
@@ -174,45 +256,90 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// What the cells are, by the table at [`CsvTable`].
-    pub fn finish(self) -> Result<(TextColumn, Option<Warning>)> {
-        let wrong = |(row, found): &(usize, String), expected: String| -> Error {
-            let kind = ErrorKind::Value { column: self.name.into(), row: row + 1, found: format!("'{found}'"), expected };
-            kind.into()
-        };
+    fn wrong(&self, (row, found): &(usize, String), expected: String) -> Error {
+        ErrorKind::Value { column: self.name.into(), row: row + 1, found: format!("'{found}'"), expected }.into()
+    }
+
+    /// What the cells are, by the table at [`CsvTable`](super::CsvTable).
+    pub fn finish(mut self) -> Result<(TextColumn, Vec<Warning>)> {
+        let column = self.name.to_string();
         let all_numbers = self.word.is_none() && self.numbers > 0 && !self.code;
-        match (&self.stated, &self.word, &self.infinite) {
-            (Stated::Numbers(kind), Some(word), _) => {
-                let advice = format!("the column is stated to be {kind}; pass --na '{}' to treat it as missing", word.1);
-                return Err(wrong(word, format!("{advice}, or state another kind")));
+        let all_moments = self.observed > 0 && self.moments.fits == self.observed;
+        let found = self.moments.finish();
+        match (&self.stated, &self.word, &self.infinite, &found) {
+            (Stated::Numbers(kind), Some(first), _, Some(Found::Ambiguous(a, b))) if all_moments => {
+                let advice =
+                    format!("the column is stated to be {kind}; its cells read as {a} and as {b}, state one as its format");
+                return Err(self.wrong(first, advice));
             }
-            (Stated::Numbers(_), None, Some(infinite)) => return Err(wrong(infinite, finite(&infinite.1))),
-            (Stated::Nothing, None, Some(infinite)) if all_numbers => return Err(wrong(infinite, finite(&infinite.1))),
+            (Stated::Numbers(kind), Some(word), ..) if !all_moments => {
+                let advice = format!("the column is stated to be {kind}; pass --na '{}' to treat it as missing", word.1);
+                return Err(self.wrong(word, format!("{advice}, or state another kind")));
+            }
+            (Stated::Moments(form), Some(word), ..) => {
+                let advice = format!("a date or time in the stated format {} is due; pass --na '{}'", form.describe(), word.1);
+                return Err(self.wrong(word, format!("{advice} to treat it as missing, or state another format")));
+            }
+            (Stated::Numbers(_), None, Some(infinite), _) => return Err(self.wrong(infinite, finite(&infinite.1))),
+            (Stated::Nothing, None, Some(infinite), _) if all_numbers => return Err(self.wrong(infinite, finite(&infinite.1))),
             _ => {}
         }
+        let mut warnings = Vec::new();
         let numeric = match self.stated {
-            Stated::Numbers(_) => true,
+            Stated::Numbers(_) => !all_moments,
             Stated::Nothing => all_numbers,
-            Stated::Levels | Stated::Ignored => false,
+            _ => false,
         };
-        let nearly = self.stated == Stated::Nothing
-            && !self.words.is_empty()
-            && self.words.len() <= FEW_WORDS
-            && !self.code
-            && 10 * self.numbers >= 9 * self.observed;
-        let warning = nearly.then(|| {
-            let mut words = self.words.clone();
-            words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            Warning::NearlyNumeric { column: self.name.into(), words }
-        });
+        if self.stated == Stated::Nothing {
+            warnings.extend(self.second_thoughts(all_numbers, all_moments, found.as_ref()));
+        }
         let truth = self.truths.trailing_zeros() as usize;
-        let form = match TRUTHS.get(truth) {
-            Some(pair) if self.stated == Stated::Nothing && self.observed > 0 => CellForm::Truth(*pair),
+        let form = match (self.stated, found) {
+            (Stated::Moments(form), _) => CellForm::Moment(form),
+            (Stated::Nothing | Stated::Numbers(_), Some(Found::Form(form))) if all_moments => CellForm::Moment(form),
+            (Stated::Nothing, _) if self.observed > 0 && truth < TRUTHS.len() => CellForm::Truth(TRUTHS[truth]),
             _ if numeric && self.numbers > 0 && self.integers == self.numbers => CellForm::Integer(self.format),
             _ if numeric => CellForm::Float(self.format),
-            _ => CellForm::Text(self.spelling),
+            (stated, _) => {
+                // A writer that leaves some empty cells without quotes means something by the others.
+                let told_apart = self.observed > 0 && self.empty_texts > 0 && self.empty_fields > 0;
+                let open = stated == Stated::Nothing || (stated == Stated::Levels && self.missing.levels.is_empty());
+                if told_apart && open && !self.missing.tokens.iter().any(|t| t == EMPTY_TEXT) {
+                    self.missing.empty_text = true;
+                    warnings.push(Warning::EmptyText { column, empty: self.empty_texts, missing: self.empty_fields });
+                }
+                CellForm::Text(self.spelling)
+            }
         };
-        Ok((TextColumn { missing: self.missing, form }, warning))
+        let quoted = self.observed > 0 && self.quoted == self.observed;
+        Ok((TextColumn { missing: self.missing, form, quoted }, warnings))
+    }
+
+    /// What a column that nothing is stated of could be meant to be.
+    fn second_thoughts(&self, all_numbers: bool, all_moments: bool, found: Option<&Found>) -> Option<Warning> {
+        let column = self.name.to_string();
+        // Where fields need no quotes for it, a comma is more often a decimal mark than a separator.
+        let example = self.commas.example.clone().filter(|_| !self.commas.refuted && self.decimal == '.');
+        if let Some(example) = example.filter(|_| !all_numbers || self.delimiter != b',') {
+            return Some(Warning::DecimalComma { column, example });
+        }
+        match found {
+            Some(Found::Ambiguous(a, b)) if all_moments => {
+                return Some(Warning::AmbiguousDates { column, formats: [a.clone(), b.clone()] });
+            }
+            Some(Found::Form(form)) if !all_moments && 10 * self.moments.fits >= 9 * self.observed => {
+                let misfits = [&self.moments.first_misfit, &self.first, &self.infinite];
+                let (row, found) = misfits.into_iter().flatten().min()?.clone();
+                let cells = self.observed - self.moments.fits;
+                return Some(Warning::NearlyDates { column, format: form.describe(), cells, row: row + 1, found });
+            }
+            _ => {}
+        }
+        let nearly =
+            !self.words.is_empty() && self.words.len() <= FEW_WORDS && !self.code && 10 * self.numbers >= 9 * self.observed;
+        let mut words = self.words.clone();
+        words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        nearly.then_some(Warning::NearlyNumeric { column, words })
     }
 }
 

@@ -1,0 +1,204 @@
+//! The page of errors: every text on it is brought about here, and nothing else stands there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use lacuna::evaluate::{self, CompareOptions};
+use lacuna::polars::prelude::*;
+use lacuna::{
+    ColumnKind, ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Family, Fit, Form, Imputer, KnnConfig, MeanConfig, Schema,
+    SchemaOptions, VaeConfig, Warning,
+};
+
+const PAGE: &str = include_str!("../../docs/errors.md");
+
+/// The lines of the page's text blocks.
+fn page() -> Vec<&'static str> {
+    let blocks = PAGE.split("```").skip(1).step_by(2);
+    blocks.flat_map(|block| block.strip_prefix("text\n").expect("a block of text").lines()).collect()
+}
+
+fn open(bytes: &[u8], options: &CsvOptions, schema: &SchemaOptions) -> Result<(CsvTable, DataFrame, Schema), Error> {
+    let table = CsvTable::read(bytes, Path::new("t.csv"), options, schema)?;
+    let frame = table.to_frame()?;
+    let inferred = Schema::infer_with(&frame, schema)?;
+    Ok((table, frame, inferred))
+}
+
+fn read(text: &str) -> Result<(CsvTable, DataFrame, Schema), Error> {
+    open(text.as_bytes(), &CsvOptions::default(), &SchemaOptions::default())
+}
+
+fn stated(text: &str, schema: SchemaOptions) -> String {
+    open(text.as_bytes(), &CsvOptions::default(), &schema).unwrap_err().to_string()
+}
+
+fn specified(text: &str, spec: ColumnSpec) -> String {
+    stated(text, SchemaOptions { columns: vec![spec], ..SchemaOptions::default() })
+}
+
+fn bad(bytes: &[u8]) -> String {
+    open(bytes, &CsvOptions::default(), &SchemaOptions::default()).unwrap_err().to_string()
+}
+
+fn option(options: CsvOptions) -> String {
+    open(b"a\n", &options, &SchemaOptions::default()).unwrap_err().to_string()
+}
+
+/// The warnings of a CSV text: of reading it, of its schema, of filling it.
+fn warnings(text: &str) -> Vec<String> {
+    let (table, frame, schema) = read(text).unwrap();
+    let filled = MeanConfig::default().fit_with(&frame, &schema).unwrap().fill(&frame).unwrap();
+    let all = table.warnings().iter().chain(schema.warnings()).chain(&filled.report.warnings);
+    let texts: BTreeSet<String> = all.map(Warning::to_string).collect();
+    texts.into_iter().collect()
+}
+
+fn of_files() -> Vec<String> {
+    let io = |path: &str, action| ErrorKind::Io { path: Some(path.into()), action, source: std::io::Error::from_raw_os_error(2) };
+    let long = |text: &str| {
+        let (table, frame, _) = read(text).unwrap();
+        let draws = MeanConfig::default().fit(&frame).unwrap().draw(&frame, 2, 0).unwrap();
+        let csv = draws.write_csv(&table, true, Vec::new()).unwrap_err().to_string();
+        [csv, draws.to_record_batch(Form::Long).unwrap_err().to_string()]
+    };
+    let mut all = vec![
+        Error::from(io("none.csv", "read")).to_string(),
+        Error::from(io("out/filled.csv", "write")).to_string(),
+        bad(b""),
+        bad(b"a,b,a\n"),
+        bad(b"a,b\n1,2\n1,2,3\n"),
+        bad(b"a,b\n1,\"2\n"),
+        bad(b"a,b\n1,2\n3,\xe9\n"),
+        bad(b"\xff\xfea\0"),
+        bad(b"\x1f\x8b\x08"),
+    ];
+    all.extend(long(".imp,b\n1,2\n"));
+    all
+}
+
+fn of_cells() -> Vec<String> {
+    let say = |column: &str, kind| SchemaOptions::default().kind(column, kind);
+    let levels = |levels: &[&str]| {
+        let levels = Some(levels.iter().map(|l| l.to_string()).collect());
+        ColumnSpec { name: "c".into(), levels, ..ColumnSpec::default() }
+    };
+    let infer = |df: DataFrame, options| Schema::infer_with(&df, &options).unwrap_err().to_string();
+    vec![
+        stated("a,b\n1,1\n?,2\n", say("a", ColumnKind::Continuous)),
+        infer(df!("a" => ["1", "?"]).unwrap(), say("a", ColumnKind::Continuous)),
+        bad(b"a,b\n1,1\n-inf,2\n"),
+        infer(df!("a" => [1.0, f64::INFINITY]).unwrap(), SchemaOptions::default()),
+        stated("d,b\n20240102,1\n2024,2\n", SchemaOptions::default().format("d", "%Y%m%d")),
+        stated("d,b\n01/02/2024,1\n", say("d", ColumnKind::Continuous)),
+        stated("a,b\n-1,1\n2.5,2\n", say("a", ColumnKind::Count)),
+        specified("c,b\nx,1\ny,2\n", levels(&["y", "z"])),
+        specified("c,b\nz,1\ny,2\n", levels(&["y", "z", "y"])),
+    ]
+}
+
+fn of_settings() -> Vec<String> {
+    let numbers = df!("x" => [Some(1.0), None, Some(2.0)], "y" => [1.5, 2.5, 4.0]).unwrap();
+    let schema = Schema::infer(&numbers).unwrap();
+    let spec = |name: &str| ColumnSpec { name: name.into(), ..ColumnSpec::default() };
+    let ages = "age,sex\n1,f\n2,m\n3,f\n";
+    let none = SchemaOptions::default();
+    let share = CompareOptions { share: 2.0, ..CompareOptions::default() };
+    let levels = Some(["1", "2", "3"].map(String::from).to_vec());
+    let compared = evaluate::compare(&numbers, &schema, &share, &mut |_| std::ops::ControlFlow::Continue(()));
+    vec![
+        stated(ages, none.clone().exclude("aeg")),
+        stated(ages, none.clone().exclude("born")),
+        stated(ages, none.clone().only("age").exclude("age")),
+        "years".parse::<ColumnKind>().unwrap_err().to_string(),
+        specified(ages, ColumnSpec { kind: Some(ColumnKind::Count), levels, ..spec("age") }),
+        stated("c,b\nx,1\ny,2\nz,3\n", none.clone().kind("c", ColumnKind::Binary)),
+        stated("d,b\n2024-01-02,1\n", none.clone().kind("d", ColumnKind::Categorical).format("d", "%Y-%m-%d")),
+        specified(ages, ColumnSpec { family: Some(Family::Bernoulli), ..spec("age") }),
+        specified(ages, serde_json::from_str(r#"{"name": "age", "bounds": [9, 1]}"#).unwrap()),
+        stated("d,b\n2024,1\n", none.format("d", "%Y")),
+        option(CsvOptions { delimiter: b'"', ..CsvOptions::default() }),
+        option(CsvOptions { decimal: b';', ..CsvOptions::default() }),
+        KnnConfig { threads: Some(9999), ..KnnConfig::default() }.fit(&numbers).unwrap_err().to_string(),
+        KnnConfig { k: 0, ..KnnConfig::default() }.fit(&numbers).unwrap_err().to_string(),
+        VaeConfig::default().epochs(0).fit(&numbers).unwrap_err().to_string(),
+        compared.unwrap_err().to_string(),
+        "many".parse::<evaluate::Mechanism>().unwrap_err().to_string(),
+    ]
+}
+
+fn between_tables() -> Vec<String> {
+    let frame = df!("x" => [Some(1.5), None, Some(2.5)], "y" => ["a", "b", "a"]).unwrap();
+    let fitted = MeanConfig::default().fit(&frame).unwrap();
+    let other = df!("x" => ["a", "b"], "y" => ["a", "b"]).unwrap();
+    let (two, three) = (read("x\n1\n\n").unwrap(), read("x\n1\n\n3\n").unwrap());
+    let filled = MeanConfig::default().fit(&two.1).unwrap().fill(&two.1).unwrap();
+    let strange = read("y\n1\n\n").unwrap();
+    let write = |table: &CsvTable| filled.write_csv(table, true, Vec::new()).unwrap_err().to_string();
+    vec![
+        fitted.fill(&frame.select(["x"]).unwrap()).unwrap_err().to_string(),
+        fitted.fill(&other).unwrap_err().to_string(),
+        write(&three.0),
+        write(&strange.0),
+    ]
+}
+
+/// What no small table brings about.
+fn constructed() -> Vec<String> {
+    let training = "training did not stay finite; exclude or rescale columns with extreme values".into();
+    let errors = [
+        ErrorKind::Training { message: training },
+        ErrorKind::Interrupted,
+        ErrorKind::Polars(PolarsError::NoData("x".into())),
+        ErrorKind::Arrow(lacuna::arrow::error::ArrowError::InvalidArgumentError("x".into())),
+    ];
+    let warnings = [
+        Warning::UnsupportedType { column: "tags".into(), dtype: "list[str]".into() },
+        Warning::TimeLimit { epochs: 3, planned: 90 },
+        Warning::NothingHeldOut,
+    ];
+    errors.map(|e| Error::from(e).to_string()).into_iter().chain(warnings.map(|w| w.to_string())).collect()
+}
+
+fn of_results() -> Vec<String> {
+    let rows = |n: usize, row: &dyn Fn(usize) -> String| (0..n).map(row).collect::<String>();
+    let ids = format!("id,x\n{}", rows(40, &|i| format!("k{i},{}\n", i % 7)));
+    let ages = format!("age,x\n{}?,1\n?,2\n", rows(30, &|i| format!("{i},{}\n", i % 7)));
+    let dates = format!("d,x\n{}?,1\n", rows(27, &|i| format!("2024-02-{:02},{}\n", i + 1, i % 7)));
+    let semicolons =
+        open(b"x;y\n3,5;1\n4;2\n", &CsvOptions { delimiter: b';', ..CsvOptions::default() }, &SchemaOptions::default());
+    let fit = df!("c" => ["x", "y", "x"]).unwrap();
+    let apply = df!("c" => [Some("x"), Some("z"), None]).unwrap();
+    let unseen = MeanConfig::default().fit(&fit).unwrap().fill(&apply).unwrap().report.warnings;
+    let mut all = [
+        "b,x\n,1\n,2\n",
+        "c,x\nu,1\n,2\n",
+        &ids,
+        &ages,
+        &dates,
+        "d,x\n01/02/2024,1\n03/04/2024,2\n",
+        "x,y\nb,1\nc,5\n\"\",2\n\"\",3\n,4\n",
+        "a;b\n1;2\n",
+    ]
+    .map(warnings)
+    .concat();
+    all.extend(semicolons.unwrap().0.warnings().iter().chain(&unseen).map(Warning::to_string));
+    all
+}
+
+#[test]
+fn the_page_of_errors_holds_every_text_as_it_is() {
+    let texts = [of_files(), of_cells(), of_settings(), between_tables(), constructed()].concat();
+    let page = page();
+    let errors = page.iter().position(|l| *l == "column `b` has no observed value and stays empty").expect("warnings");
+    for text in &texts {
+        assert!(page.contains(&text.as_str()), "not on the page: {text}");
+    }
+    let warned = of_results();
+    let brought_about: BTreeSet<&str> = texts.iter().chain(&warned).map(String::as_str).collect();
+    for line in &page {
+        assert!(brought_about.contains(line), "nothing brings this about: {line}");
+    }
+    assert!(page[errors..].iter().filter(|l| warned.iter().any(|w| w == *l)).count() >= 10);
+    assert_eq!(page.iter().collect::<BTreeSet<_>>().len(), page.len(), "a text stands on the page twice");
+}
