@@ -120,20 +120,19 @@ pub(crate) struct Workspace<F> {
     decoded: Decoded<F>,
     /// (n, K): log w, and w̃ in the backward pass.
     log_w: Array2<F>,
-    /// (n, width) and (n K, width).
-    dh: (Array2<F>, Array2<F>),
+    /// (n, width).
+    dh: Array2<F>,
     d_eta: Array2<F>,
 }
 
 impl<F: Real> Workspace<F> {
     pub fn new(vae: &Vae, n: usize, k: usize) -> Workspace<F> {
         let decoded: Decoded<F> = vae.decoded(n * k);
-        let width = |n| Array2::zeros((n, vae.prior.width));
         Workspace {
             context: vae.context(n),
             encoded: vae.encoded(n),
             log_w: Array2::zeros((n, k)),
-            dh: (width(n), width(n * k)),
+            dh: Array2::zeros((n, vae.prior.width)),
             d_eta: Array2::zeros(decoded.eta.raw_dim()),
             decoded,
         }
@@ -212,7 +211,7 @@ impl<F: Real> Workspace<F> {
             }
         }
         let add_to = if grad.written { F::one() } else { F::zero() };
-        vae.decode_backward(w, &batch.visible, context, decoded, &mut dh.1, add_to, &mut grad.values);
+        vae.decode_backward(w, &batch.visible, context, decoded, add_to, &mut grad.values);
         let latent = vae.latent;
         context.prior.raw.fill(F::zero());
         encoded.posterior.raw.fill(F::zero());
@@ -244,7 +243,7 @@ impl<F: Real> Workspace<F> {
         }
         if batch.proposal == Proposal::Encoder {
             let add_to = if grad.encoder_written { F::one() } else { F::zero() };
-            vae.encode_backward(w, &batch.observed, encoded, &mut dh.0, add_to, &mut grad.values);
+            vae.encode_backward(w, &batch.observed, encoded, dh, add_to, &mut grad.values);
             grad.encoder_written = true;
         }
         vae.condition_backward(w, &batch.visible, context, add_to, &mut grad.values);

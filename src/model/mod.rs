@@ -152,6 +152,8 @@ pub(crate) struct Decoded<F> {
     /// (n k, latent), and the gradient there.
     pub z: Array2<F>,
     dz: Array2<F>,
+    /// (n k, width), the backward pass's own.
+    dh: Array2<F>,
     /// (n k, outputs).
     pub eta: Array2<F>,
 }
@@ -245,7 +247,8 @@ impl Vae {
     /// Buffers for `n` rows with `k` draws each: give `rows = n k`.
     pub fn decoded<F: Real>(&self, rows: usize) -> Decoded<F> {
         let z = || Array2::zeros((rows, self.latent));
-        Decoded { tape: Tape::new(&self.decoder, rows), z: z(), dz: z(), eta: Array2::zeros((rows, self.outputs)) }
+        let dh = Array2::zeros((rows, self.decoder.width));
+        Decoded { tape: Tape::new(&self.decoder, rows), z: z(), dz: z(), dh, eta: Array2::zeros((rows, self.outputs)) }
     }
 
     /// q(z | x_o) from the features of the observed cells, (n, features).
@@ -306,14 +309,13 @@ impl Vae {
     }
 
     /// From ∂/∂η, left in `pass.eta`, to ∂/∂z, left in `pass.dz`, and ∂/∂(what the context gave), left in
-    /// `context.context`; `dh`, (n k, width), is a buffer.
+    /// `context.context`.
     fn decode_backward<F: Real>(
         &self,
         w: &[F],
         visible: &Features<F>,
         context: &mut Context<F>,
         pass: &mut Decoded<F>,
-        dh: &mut Array2<F>,
         beta: F,
         grad: &mut [F],
     ) {
@@ -324,8 +326,8 @@ impl Vae {
         }
         self.decoder_out.backward_weights(pass.tape.output(), &pass.eta, beta, grad);
         self.latent_linear.backward_weights(pass.z.view(), &pass.eta, beta, grad);
-        self.decoder_out.backward_inputs(w, &pass.eta, F::zero(), dh);
-        self.decoder.backward(w, &mut pass.tape, dh, beta, grad);
+        self.decoder_out.backward_inputs(w, &pass.eta, F::zero(), &mut pass.dh);
+        self.decoder.backward(w, &mut pass.tape, &mut pass.dh, beta, grad);
         let ds = pass.tape.first();
         self.latent_in.backward_weights(pass.z.view(), ds, beta, grad);
         self.latent_in.backward_inputs(w, ds, F::zero(), &mut pass.dz);

@@ -101,7 +101,7 @@ fn a_column_of_thousands_of_levels_helps_and_is_filled_with_its_own() {
     // Two hundred frequent places and 1 400 rare ones; each place has its own height and region.
     let n = 6000;
     let mixed = |i: usize| (i * 2_654_435_761) >> 12;
-    let place = |i: usize| if i % 4 == 0 { 200 + mixed(i) % 1400 } else { mixed(i) % 200 };
+    let place = |i: usize| if i.is_multiple_of(4) { 200 + mixed(i) % 1400 } else { mixed(i) % 200 };
     let height = |p: usize| (p * 2_654_435_761 % 1000) as f64 / 100.0;
     let places: Vec<Option<String>> = (0..n).map(|i| (i % 9 != 4).then(|| format!("place {}", place(i)))).collect();
     let heights: Vec<Option<f64>> = (0..n).map(|i| (i % 5 != 2).then(|| height(place(i)) + (i % 7) as f64 * 0.01)).collect();
