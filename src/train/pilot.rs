@@ -89,7 +89,7 @@ fn best(scores: &[&Vec<CellScore>]) -> usize {
         let (log, log_error) = over(|a, b| (a.0 - b.0).clamp(-NATS_MOST, NATS_MOST));
         let (loss, loss_error) = over(|a, b| a.1 - b.1);
         let (square, square_error) = over(|a, b| a.2 - b.2);
-        let no_worse = square <= 0.0 && square + square_error <= SQUARE_SLACK * over(|_, b| b.2).0;
+        let no_worse = square <= square_error && square + square_error <= SQUARE_SLACK * over(|_, b| b.2).0;
         if log > 2.0 * log_error && loss <= loss_error && no_worse { log } else { 0.0 }
     };
     let gains = (0..scores.len()).map(|i| if i == 0 { 0.0 } else { gain(i) });
