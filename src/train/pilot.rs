@@ -36,15 +36,16 @@ impl FamilyScore {
     }
 }
 
-/// A cell's log score under one head, the loss of its fill and that fill's squared error.
+/// A cell's log score under one head, the loss of its fill, and the fill's risk: the squared error of a number, by which its
+/// mean is judged; the loss again for levels.
 type CellScore = (f64, f64, f64);
 
 /// Latent points a held-out cell's score averages over.
 const DRAWS: usize = 8;
 /// No cell counts for more nats than this when two families are compared: a wild one does not choose alone.
 const NATS_MOST: f64 = 5.0;
-/// How much larger than the first family's a squared error may be within chance: a few wild cells show no more.
-const SQUARE_SLACK: f64 = 0.1;
+/// How much larger than the first family's the risk of fills may be within chance: a few wild cells show no more.
+const SLACK: f64 = 0.1;
 /// Share of the fit's steps, summed over its members, that the pilot takes; and at least how many steps.
 const SHARE: f64 = 0.1;
 const STEPS_LEAST: f64 = 300.0;
@@ -87,10 +88,9 @@ fn best(scores: &[&Vec<CellScore>]) -> usize {
             mean_and_error(&scores[i].iter().zip(scores[0]).map(|(a, b)| f(a, b)).collect::<Vec<_>>())
         };
         let (log, log_error) = over(|a, b| (a.0 - b.0).clamp(-NATS_MOST, NATS_MOST));
-        let (loss, loss_error) = over(|a, b| a.1 - b.1);
-        let (square, square_error) = over(|a, b| a.2 - b.2);
-        let no_worse = square <= 0.0 && square + square_error <= SQUARE_SLACK * over(|_, b| b.2).0;
-        if log > 2.0 * log_error && loss <= loss_error && no_worse { log } else { 0.0 }
+        let (worse, error) = over(|a, b| a.2 - b.2);
+        let no_worse = worse <= error && worse + error <= SLACK * over(|_, b| b.2).0;
+        if log > 2.0 * log_error && no_worse { log } else { 0.0 }
     };
     let gains = (0..scores.len()).map(|i| if i == 0 { 0.0 } else { gain(i) });
     gains.enumerate().fold((0, 0.0), |best, (i, gain)| if gain > best.1 { (i, gain) } else { best }).0
@@ -154,8 +154,9 @@ fn score_block(
                 head.law.expected(eta, &mut one);
                 mean.iter_mut().zip(&one).for_each(|(m, o)| *m += o / DRAWS as f32);
             }
-            let square = if let [mean] = mean[..] { f64::from(mean - x).powi(2) } else { 0.0 };
-            cells.push((log_sum_exp(&logs) - (DRAWS as f64).ln(), fill_loss(&mean, x), square));
+            let loss = fill_loss(&mean, x);
+            let risk = if let [mean] = mean[..] { f64::from(mean - x).powi(2) } else { loss };
+            cells.push((log_sum_exp(&logs) - (DRAWS as f64).ln(), loss, risk));
         }
         cells
     };
