@@ -19,7 +19,10 @@ use crate::error::{Error, ErrorKind, Result, Warning};
 /// | `binary` | one of two levels | booleans; two distinct texts; 0/1; two distinct integers in 20 cells or more |
 /// | `categorical` | one of several levels | other text, Categorical and Enum columns |
 /// | `ordinal` | one of several levels in order | never inferred: state it |
-/// | `ignored` | anything | dtypes without a model, text with very many levels, columns without a value |
+/// | `ignored` | anything | dtypes without a model, text whose levels are mostly seen once or are over 100 000, columns without a value |
+///
+/// Of a categorical column with more than 256 levels the 224 most frequent ones are told apart by the model; the others share 32
+/// classes, spread by a hash of their text, and a shared class is filled and drawn as one of its levels by their shares.
 ///
 /// To the model a cell of each dtype is a number, or a level:
 ///

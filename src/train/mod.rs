@@ -46,7 +46,7 @@ pub(crate) struct Plan {
 /// Rows of a shard: the unit of work of a thread, fixed so that sums come out the same on any number of threads.
 const SHARD: usize = 128;
 /// The hidden share of a row's observed cells is uniform up to this.
-const HIDDEN_MOST: f64 = 0.7;
+const HIDDEN_MOST: f64 = 0.5;
 /// One shard in so many takes the encoder's path, the others the prior's, the path of fills.
 const ENCODER_TURN: usize = 4;
 /// Share of the encoder path's rows that see nothing: the plain VAE, a tenth of all rows.
@@ -64,7 +64,11 @@ impl Plan {
         let steps_per_epoch = (n / batch).clamp(50, 500);
         Plan {
             latent: (d / 2).clamp(2, 16),
-            width: if thousands < 2.0 { 96 } else { 192 },
+            width: match thousands {
+                t if t < 2.0 => 96,
+                t if t < 6.0 => 192,
+                _ => 256,
+            },
             depth: 2,
             batch,
             k: 1,
@@ -74,7 +78,7 @@ impl Plan {
             // More networks where each is cheap.
             members: if thousands < 100.0 { 4 } else { 2 },
             step_size: 2e-3,
-            decay: 1e-4,
+            decay: 0.2,
             held_share: if thousands < 2.0 { 0.1 } else { 0.04 },
             held_most: 5000,
         }
@@ -414,7 +418,7 @@ pub(crate) fn show_block(
     }
 }
 
-/// The hiding law: per row a hidden share uniform on [0, 0.7] of its observed cells, at least one; on the encoder's
+/// The hiding law: per row a hidden share uniform on [0, 0.5] of its observed cells, at least one; on the encoder's
 /// path two fifths of the rows see nothing.
 fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream, shard: &mut Shard) {
     let (scaling, rows) = (trainer.scaling, trainer.rows);
