@@ -76,6 +76,13 @@ pub enum ErrorKind {
         /// What was found and what to do.
         message: String,
     },
+    /// A model file is damaged, of a later version, or no model.
+    Model {
+        /// The file as the user named it.
+        path: PathBuf,
+        /// What was found and what to do.
+        message: String,
+    },
     /// The progress callback asked to stop.
     Interrupted,
     /// polars failed.
@@ -168,6 +175,7 @@ impl fmt::Display for Error {
                 write!(f, "column `{column}`, row {row}: found {found}; {expected}")
             }
             ErrorKind::Schema { message } | ErrorKind::Training { message } => f.write_str(message),
+            ErrorKind::Model { path, message } => write!(f, "`{}`: {message}", path.display()),
             ErrorKind::Interrupted => f.write_str("interrupted"),
             ErrorKind::Polars(e) => write!(f, "polars: {e}"),
             ErrorKind::Arrow(e) => write!(f, "arrow: {e}"),
@@ -208,7 +216,7 @@ pub(crate) fn count(n: usize, thing: &str) -> String {
 }
 
 /// Something the library decided alone and that its user should know.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "warning", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Warning {
@@ -407,9 +415,10 @@ mod tests {
             ErrorKind::Value { .. } => 4,
             ErrorKind::Schema { .. } => 5,
             ErrorKind::Training { .. } => 6,
-            ErrorKind::Interrupted => 7,
-            ErrorKind::Polars(_) => 8,
-            ErrorKind::Arrow(_) => 9,
+            ErrorKind::Model { .. } => 7,
+            ErrorKind::Interrupted => 8,
+            ErrorKind::Polars(_) => 9,
+            ErrorKind::Arrow(_) => 10,
         }
     }
 
@@ -439,6 +448,7 @@ mod tests {
         let value = "a finite number is due; replace it by a number or by a missing cell";
         let schema = "column `c` states the level 'y' twice";
         let training = "training did not stay finite; exclude or rescale columns with extreme values";
+        let later = "the model has format 2, of lacuna 0.9.0, and formats up to 1 are read; update lacuna";
         let empty = "the file is empty; a header line with the column names is due";
         let kinds = [
             ErrorKind::Io { path: Some("none.csv".into()), action: "read", source: not_there },
@@ -448,6 +458,7 @@ mod tests {
             ErrorKind::Value { column: text("a"), row: 2, found: text("inf"), expected: value.into() },
             ErrorKind::Schema { message: schema.into() },
             ErrorKind::Training { message: training.into() },
+            ErrorKind::Model { path: "m.safetensors".into(), message: later.into() },
             ErrorKind::Interrupted,
             ErrorKind::Polars(polars::error::PolarsError::NoData("x".into())),
             ErrorKind::Arrow(arrow::error::ArrowError::InvalidArgumentError("x".into())),

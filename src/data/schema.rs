@@ -434,6 +434,22 @@ impl Column {
         }
     }
 
+    /// Whether role, kind, family, levels, bounds and step go together, as those that a fit gives do; a file may say anything.
+    pub(crate) fn is_sound(&self) -> bool {
+        let is_level = |x: f64| x.fract() == 0.0 && x >= 0.0 && x < self.levels.len() as f64;
+        let cells = match (&self.role, self.kind.is_numeric()) {
+            (Role::Left(_), _) => return true,
+            (Role::Constant(x), true) => x.is_finite(),
+            (Role::Constant(x), false) => is_level(*x),
+            (Role::Modelled, _) => self.family.fits(self.kind),
+        };
+        let (low, high) = self.range();
+        // From the last decimal of a decimal to a day in nanoseconds.
+        let step = self.step.is_none_or(|step| (1e-38..=1e15).contains(&step));
+        let kind = if self.kind.is_numeric() { self.levels.is_empty() } else { self.kind.has_levels() };
+        cells && kind && step && low <= high && self.bounds.0 < f64::INFINITY && self.bounds.1 > f64::NEG_INFINITY
+    }
+
     /// A number brought inside the column's bounds and what its dtype can hold.
     pub(crate) fn clamp(&self, x: f64) -> f64 {
         let (low, high) = self.range();
@@ -489,7 +505,8 @@ pub struct Schema {
 }
 
 impl Schema {
-    fn new(columns: Vec<Column>, warnings: Vec<Warning>) -> Schema {
+    /// `columns` in table order.
+    pub(crate) fn new(columns: Vec<Column>, warnings: Vec<Warning>) -> Schema {
         let mut modelled: Vec<usize> = (0..columns.len()).filter(|&j| columns[j].role == Role::Modelled).collect();
         modelled.sort_by(|&a, &b| columns[a].name.cmp(&columns[b].name));
         Schema { columns, modelled, warnings }

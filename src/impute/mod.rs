@@ -3,6 +3,7 @@
 pub(crate) mod knn;
 pub(crate) mod mean;
 pub(crate) mod vae;
+mod store;
 mod uncertainty;
 
 use std::fmt;

@@ -142,6 +142,13 @@ impl VaeConfig {
             scaling,
             members: Vec::new(),
             scores,
+            training: Training {
+                rows: rows.target.nrows(),
+                width: plan.width,
+                depth: plan.depth,
+                epochs: members.iter().map(|m| m.epochs).collect(),
+                held_out: members.iter().map(|m| m.held.len).collect(),
+            },
             seed: self.seed,
             threads: self.threads,
         };
@@ -288,17 +295,35 @@ fn antithetic(seed: u64, draws: usize, latent: usize) -> Array2<f32> {
 /// The fitted variational autoencoder.
 #[derive(Clone, Debug)]
 pub struct VaeImputer {
-    schema: Arc<Schema>,
-    scaling: Scaling,
-    vae: Vae,
+    pub(super) schema: Arc<Schema>,
+    pub(super) scaling: Scaling,
+    pub(super) vae: Vae,
     /// One weight vector a member; none where no column is modelled.
-    members: Vec<Vec<f32>>,
-    noise: Array2<f32>,
+    pub(super) members: Vec<Vec<f32>>,
+    /// Latent points that the fills of all rows share, (draws, latent).
+    pub(super) noise: Array2<f32>,
     /// One entry a modelled column: the families tried.
-    scores: Vec<Vec<FamilyScore>>,
-    info: FittedInfo,
-    seed: u64,
-    threads: Option<usize>,
+    pub(super) scores: Vec<Vec<FamilyScore>>,
+    pub(super) info: FittedInfo,
+    pub(super) training: Training,
+    pub(super) seed: u64,
+    pub(super) threads: Option<usize>,
+}
+
+/// How a fit went: the summary of a training.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Training {
+    /// Rows of the fitted table.
+    pub rows: usize,
+    /// Width and depth of the networks' hidden layers.
+    pub width: usize,
+    /// See `width`.
+    pub depth: usize,
+    /// Epochs of each network.
+    pub epochs: Vec<usize>,
+    /// Cells held out of each network's training.
+    pub held_out: Vec<usize>,
 }
 
 impl Fit for VaeConfig {
