@@ -305,6 +305,27 @@ pub enum Warning {
         /// One of the levels.
         example: String,
     },
+    /// A column of numbers has cells further outside the range of the fit than half its width; no fill goes there.
+    OutsideRange {
+        /// The column.
+        column: String,
+        /// How many cells.
+        cells: usize,
+        /// The first of them.
+        example: String,
+    },
+    /// The table lacks a column of the fit: taken as wholly missing.
+    AbsentColumn {
+        /// The column.
+        column: String,
+    },
+    /// The table has a column with missing cells that the fit did not have: it passes through.
+    ExtraColumn {
+        /// The column.
+        column: String,
+        /// Missing cells.
+        missing: usize,
+    },
     /// Training stopped at the time limit; the best weights so far are used.
     TimeLimit {
         /// Epochs done, of the first ensemble member.
@@ -378,6 +399,16 @@ impl fmt::Display for Warning {
                  kept, and unobserved for the model",
                 count(*cells, "cell")
             ),
+            Warning::OutsideRange { column, cells, example } => write!(
+                f,
+                "column `{column}`: {} far outside the range of the fit (such as {example}): its rows' fills may be worth little",
+                count(*cells, "cell")
+            ),
+            Warning::AbsentColumn { column } => write!(f, "column `{column}` is absent: taken as wholly missing"),
+            Warning::ExtraColumn { column, missing } => {
+                let missing = count(*missing, "missing cell");
+                write!(f, "column `{column}` was not in the fit and passes through with {missing}")
+            }
             Warning::TimeLimit { epochs, planned } => {
                 write!(f, "training stopped at the time limit after {epochs} of {planned} epochs")
             }
@@ -436,8 +467,11 @@ mod tests {
             Warning::EmptyText { .. } => 8,
             Warning::OneField { .. } => 9,
             Warning::UnseenLevels { .. } => 10,
-            Warning::TimeLimit { .. } => 11,
-            Warning::NothingHeldOut => 12,
+            Warning::OutsideRange { .. } => 11,
+            Warning::AbsentColumn { .. } => 12,
+            Warning::ExtraColumn { .. } => 13,
+            Warning::TimeLimit { .. } => 14,
+            Warning::NothingHeldOut => 15,
         }
     }
 
@@ -476,6 +510,9 @@ mod tests {
             Warning::EmptyText { column: text("x"), empty: 2, missing: 1 },
             Warning::OneField { header: text("a;b"), delimiter: ';' },
             Warning::UnseenLevels { column: text("c"), cells: 1, example: text("z") },
+            Warning::OutsideRange { column: text("x"), cells: 1, example: text("900") },
+            Warning::AbsentColumn { column: text("y") },
+            Warning::ExtraColumn { column: text("z"), missing: 2 },
             Warning::TimeLimit { epochs: 3, planned: 90 },
             Warning::NothingHeldOut,
         ];

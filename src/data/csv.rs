@@ -385,19 +385,23 @@ impl CsvTable {
         })
     }
 
-    /// The fills of each CSV column.
-    fn fills<'a>(&'a self, schema: &'a Schema, gaps: &'a Gaps, cells: &'a Cells, round: bool) -> Result<Vec<Fills<'a>>> {
+    /// The fills of each CSV column of the schema.
+    fn fills<'a>(&'a self, schema: &'a Schema, gaps: &'a Gaps, cells: &'a Cells, round: bool) -> Result<Vec<Option<Fills<'a>>>> {
+        let filled = schema.columns().iter().zip(&gaps.rows).filter(|(_, rows)| !rows.is_empty());
+        if let Some((column, _)) = filled.into_iter().find(|(c, _)| !self.header.iter().any(|name| name == c.name())) {
+            let (name, path) = (column.name(), self.path.display());
+            return Err(Error::schema(format!("column `{name}` of the filled table is not in `{path}`")));
+        }
         let columns = self.header.iter().zip(&self.columns);
-        let one = |(name, text): (&String, &'a TextColumn)| match schema.columns().iter().position(|c| c.name() == name) {
-            None => Err(Error::schema(format!("column `{name}` of `{}` is not in the filled table", self.path.display()))),
-            Some(j) => {
-                let column = &schema.columns()[j];
-                let levels = column.levels().iter().map(|l| text.form.level(l)).collect();
-                let delimiter = self.delimiter;
-                Ok(Fills { rows: &gaps.rows[j], cells: &cells[j], next: 0, column, text, levels, round, delimiter })
-            }
+        // A column that the fit did not have passes through.
+        let one = |(name, text): (&String, &'a TextColumn)| {
+            let j = schema.columns().iter().position(|c| c.name() == name)?;
+            let column = &schema.columns()[j];
+            let levels = column.levels().iter().map(|l| text.form.level(l)).collect();
+            let delimiter = self.delimiter;
+            Some(Fills { rows: &gaps.rows[j], cells: &cells[j], next: 0, column, text, levels, round, delimiter })
         };
-        columns.map(one).collect()
+        Ok(columns.map(one).collect())
     }
 }
 
@@ -414,10 +418,10 @@ fn copy_row(
     mut copied: usize,
     records: &Records,
     row: usize,
-    fills: &mut [Fills],
+    fills: &mut [Option<Fills>],
 ) -> std::io::Result<usize> {
     for (field, fills) in records.fields.iter().zip(fills) {
-        if let Some(fill) = fills.at(row) {
+        if let Some(fill) = fills.as_mut().and_then(|fills| fills.at(row)) {
             out.write_all(&text.as_bytes()[copied..field.start])?;
             out.write_all(fill.as_bytes())?;
             copied = field.end;

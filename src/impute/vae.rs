@@ -127,8 +127,9 @@ impl VaeConfig {
         let plan = self.plan(&table)?;
         let scaling = Scaling::fit(&table);
         let rows: Rows<f32> = scaling.rows(&table);
+        let weights = table.weights.clone();
         drop(table);
-        let data = Data { schema, scaling: &scaling, rows: &rows, plan: &plan, start };
+        let data = Data { schema, scaling: &scaling, rows: &rows, weights: weights.as_deref(), plan: &plan, start };
         let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
             true => Trained { vae: data.network(&data.candidates())?, members: Vec::new(), scores: Vec::new() },
             false => self.train(&data, on_progress)?,
@@ -179,7 +180,7 @@ impl VaeConfig {
         // Without a choice of families.
         let families: Vec<Family> = schema.modelled_columns().map(|c| c.family).collect();
         let schema = &schema.with_families(&families);
-        let data = Data { schema, scaling: &scaling, rows: &rows, plan: &plan, start: Instant::now() };
+        let data = Data { schema, scaling: &scaling, rows: &rows, weights: None, plan: &plan, start: Instant::now() };
         let trained = self.train(&data, &mut |_| ControlFlow::Continue(()))?;
         let seconds = data.start.elapsed().as_secs_f64();
         Ok((seconds, plan.members as f64 * plan.operations(&trained.vae)))
@@ -224,9 +225,9 @@ impl VaeConfig {
 
     /// A training of `vae` that may take a share of the time limit.
     fn trainer<'a>(&self, data: &Data<'a>, vae: &'a Vae, plan: &'a Plan, share: f64, stop: &'a AtomicBool) -> Trainer<'a> {
-        let Data { scaling, rows, start, .. } = *data;
+        let Data { scaling, rows, weights, start, .. } = *data;
         let time_limit = self.time_limit.map(|t| t.mul_f64(share));
-        Trainer { vae, scaling, rows, plan, seed: self.seed, time_limit, start, stop }
+        Trainer { vae, scaling, rows, weights, plan, seed: self.seed, time_limit, start, stop }
     }
 }
 
@@ -238,6 +239,7 @@ struct Data<'a> {
     schema: &'a Schema,
     scaling: &'a Scaling,
     rows: &'a Rows<f32>,
+    weights: Option<&'a [f64]>,
     plan: &'a Plan,
     start: Instant,
 }
@@ -431,6 +433,44 @@ impl VaeImputer {
         })
     }
 
+    /// Sets the number of threads; all cores when `None`. The answer does not depend on it.
+    pub fn with_threads(mut self, threads: Option<usize>) -> VaeImputer {
+        self.threads = threads;
+        self
+    }
+
+    /// Takes columns that a table lacks as wholly missing, with a warning each, where it would be an error. The output has the
+    /// columns of the table given.
+    ///
+    /// ```
+    /// # use lacuna::{Fit, Imputer, VaeConfig};
+    /// # use polars::prelude::*;
+    /// let x: Vec<f64> = (0..60).map(f64::from).collect();
+    /// let imputer = VaeConfig::default().epochs(2).fit(&df!("x" => &x, "y" => &x)?)?;
+    /// let half = df!("x" => [Some(3.0), None])?;
+    /// assert!(imputer.fill(&half).is_err());
+    /// let filled = imputer.allow_missing_columns().fill(&half)?;
+    /// assert_eq!(filled.frame.get_column_names(), ["x"]);
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    pub fn allow_missing_columns(mut self) -> VaeImputer {
+        Arc::make_mut(&mut self.schema).lenient = true;
+        self
+    }
+
+    /// The frame's cells, with a warning for each column that has some far outside the range of the fit.
+    fn table(&self, df: &DataFrame) -> Result<Table> {
+        let mut table = Table::from_frame(df, &self.schema)?;
+        for (k, scaling) in self.scaling.columns.iter().enumerate() {
+            let mut outside = table.values.column(k).into_iter().copied().filter(|&x| scaling.is_outside(x));
+            if let Some(first) = outside.next() {
+                let (column, cells) = (self.column(k), 1 + outside.count());
+                table.warnings.push(Warning::OutsideRange { column: column.name.clone(), cells, example: column.text(first) });
+            }
+        }
+        Ok(table)
+    }
+
     /// Expected values of every outcome of some rows, in model units, averaged over the given members: left in the block.
     fn expect<'a>(
         &self,
@@ -552,7 +592,7 @@ impl Imputer for VaeImputer {
     }
 
     fn fill(&self, df: &DataFrame) -> Result<Filled> {
-        let table = Table::from_frame(df, &self.schema)?;
+        let table = self.table(df)?;
         let rows: Rows<f32> = self.scaling.rows(&table);
         let starts = outcome_starts(&self.vae.heads);
         let gaps = gaps_by_row(&table);
@@ -574,7 +614,7 @@ impl Imputer for VaeImputer {
 
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations> {
         check_m(m)?;
-        let table = Table::from_frame(df, &self.schema)?;
+        let table = self.table(df)?;
         let rows: Rows<f32> = self.scaling.rows(&table);
         let latent = self.vae.latent;
         let gaps = gaps_by_row(&table);

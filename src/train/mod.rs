@@ -148,6 +148,8 @@ pub(crate) struct Trainer<'a> {
     pub vae: &'a Vae,
     pub scaling: &'a Scaling,
     pub rows: &'a Rows<f32>,
+    /// What each row counts for, above zero; all alike when `None`.
+    pub weights: Option<&'a [f64]>,
     pub plan: &'a Plan,
     pub seed: u64,
     pub time_limit: Option<Duration>,
@@ -294,11 +296,32 @@ impl<'a> Fit<'a> {
             let p = step * batch + b;
             if p / n >= order.passes {
                 let index = pair(self.member as u64, order.passes as u64);
-                order.rows.shuffle(&mut stream(self.trainer.seed, Purpose::Shuffle, index));
+                let mut rng = stream(self.trainer.seed, Purpose::Shuffle, index);
+                if let Some(weights) = self.trainer.weights {
+                    choose_by_weight(weights, &mut rng, &mut order.rows);
+                }
+                order.rows.shuffle(&mut rng);
                 order.passes += 1;
             }
             order.step[b] = order.rows[p % n];
         }
+    }
+}
+
+/// As many rows as there are, each about as often as its weight says: points at equal distances along the weights laid
+/// end to end (systematic sampling).
+fn choose_by_weight(weights: &[f64], rng: &mut Stream, rows: &mut [usize]) {
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    let step = weights.iter().map(|w| w / largest).sum::<f64>() / rows.len() as f64;
+    let first = rng.random::<f64>();
+    let (mut row, mut end) = (0, weights[0] / largest);
+    for (i, chosen) in rows.iter_mut().enumerate() {
+        let point = step * (first + i as f64);
+        while end <= point && row + 1 < weights.len() {
+            row += 1;
+            end += weights[row] / largest;
+        }
+        *chosen = row;
     }
 }
 

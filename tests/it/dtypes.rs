@@ -421,9 +421,9 @@ fn other_units_zones_and_levels_than_the_fits_are_errors() {
     let seconds = DataType::Datetime(TimeUnit::Microseconds, None);
     assert_eq!(
         error("midnights", &seconds),
-        "column `midnights` is of type datetime[μs] here and of type datetime[ms] in the fit"
+        "the table does not agree with the fit in 1 column: `midnights` is of type datetime[μs], due datetime[ms]"
     );
-    assert!(error("date", &DataType::Int32).contains("of type i32 here and of type date in the fit"));
+    assert!(error("date", &DataType::Int32).contains("`date` is of type i32, due date"));
     let few = FrozenCategories::new(["mid", "low"]).unwrap();
     let e = error("string", &DataType::from_frozen_categories(few));
     assert!(e.starts_with("column `string`: the fit's level 'high' is none of the type enum"), "{e}");
