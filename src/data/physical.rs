@@ -348,7 +348,17 @@ mod tests {
             assert_eq!(named(&name(&dtype), &levels), Some(dtype.clone()), "{dtype}");
         }
         assert_eq!(name(&DataType::List(Box::new(DataType::Int8))), "other");
-        for bad in ["", "[", "i64[", "datetime", "datetime[us, Nowhere/At all]", "decimal[99, 2]", "decimal[2, 3]", "decimal[0, 0]", "list"] {
+        for bad in [
+            "",
+            "[",
+            "i64[",
+            "datetime",
+            "datetime[us, Nowhere/At all]",
+            "decimal[99, 2]",
+            "decimal[2, 3]",
+            "decimal[0, 0]",
+            "list",
+        ] {
             assert_eq!(named(bad, &levels), None, "{bad}");
         }
         assert_eq!(named("enum", &["a", "a"].map(String::from)), None);

@@ -38,7 +38,7 @@ impl Schema {
     }
 }
 
-/// The rows that a fit learns from, and what each of them counts for.
+/// The rows that a fit learns from, and what each of them counts for, one on average.
 pub(crate) fn learned(df: &DataFrame, ignore: Option<&str>, weights: Option<&str>) -> Result<(DataFrame, Option<Vec<f64>>)> {
     let numbers = |name: &str, due: &str, fits: fn(f64) -> bool| -> Result<Vec<f64>> {
         let numbers = df.column(name)?.as_materialized_series().cast(&DataType::Float64)?;
@@ -54,7 +54,8 @@ pub(crate) fn learned(df: &DataFrame, ignore: Option<&str>, weights: Option<&str
     if ignore.is_none() && weights.is_none() {
         return Ok((df.clone(), None));
     }
-    let ignored = ignore.map(|name| numbers(name, "true or false, or 0 or 1, is due in the column of --ignore", |x| x == 0.0 || x == 1.0));
+    let ignored =
+        ignore.map(|name| numbers(name, "true or false, or 0 or 1, is due in the column of --ignore", |x| x == 0.0 || x == 1.0));
     let weights = weights.map(|name| numbers(name, "a weight from zero is due", |x| (0.0..f64::INFINITY).contains(&x)));
     let (ignored, weights) = (ignored.transpose()?, weights.transpose()?);
     let counts = |row: usize| ignored.as_ref().is_none_or(|x| x[row] == 0.0) && weights.as_ref().is_none_or(|w| w[row] > 0.0);
@@ -63,7 +64,14 @@ pub(crate) fn learned(df: &DataFrame, ignore: Option<&str>, weights: Option<&str
         return Err(Error::schema("no row is left to learn from: all are ignored or of weight zero"));
     }
     let mask = BooleanChunked::from_iter_values(PlSmallStr::EMPTY, (0..df.height()).map(counts));
-    Ok((df.filter(&mask)?, weights.map(|w| rows.iter().map(|&row| w[row]).collect())))
+    let weights = weights.map(|w| {
+        let kept: Vec<f64> = rows.iter().map(|&row| w[row]).collect();
+        // One on average; by the largest first, because they may be anywhere in the range of f64.
+        let largest = kept.iter().copied().fold(0.0, f64::max);
+        let mean = kept.iter().map(|w| w / largest).sum::<f64>() / kept.len() as f64;
+        kept.iter().map(|w| w / largest / mean).collect()
+    });
+    Ok((df.filter(&mask)?, weights))
 }
 
 /// A column's cells.
@@ -322,7 +330,9 @@ impl Table {
 fn agrees(fitted: &DataType, found: &DataType) -> bool {
     let number = |t: &DataType| is_supported(t) && (t.is_primitive_numeric() || t.is_decimal());
     let text = |t: &DataType| matches!(t, DataType::String | DataType::Categorical(..) | DataType::Enum(..));
-    fitted == found || (number(fitted) && number(found)) || (text(fitted) && text(found))
+    fitted == found
+        || (number(fitted) && number(found))
+        || (text(fitted) && text(found))
         || (*fitted == DataType::Boolean && text(found))
 }
 

@@ -274,9 +274,9 @@ pub struct SchemaOptions {
     /// A column of booleans, or of 0 and 1: rows where it is true are filled and not learned from, neither by the schema nor
     /// by a fit. The column itself is kept and not modelled.
     pub ignore: Option<String>,
-    /// A column of row weights, numbers from zero: the autoencoder's training draws each row in proportion to its weight. A row
-    /// of weight zero is not learned from at all; other than that, scales, levels, held-out errors and the other methods
-    /// count every row once. The column itself is kept and not modelled.
+    /// A column of row weights, numbers from zero: the autoencoder's training draws each row, and stops by the loss of its
+    /// held-out cells, in proportion to its weight. A row of weight zero is not learned from at all; other than that, scales,
+    /// levels, families, expected errors and the other methods count every row once. The column itself is kept and not modelled.
     pub weights: Option<String>,
 }
 
@@ -431,6 +431,11 @@ impl Column {
     /// What it is.
     pub fn kind(&self) -> ColumnKind {
         self.kind
+    }
+
+    /// Its type in the table that the schema was inferred from.
+    pub fn dtype(&self) -> &DataType {
+        &self.dtype
     }
 
     /// How it is modelled, if it is: in a fitted imputer's schema the family that was chosen, before a fit the family that

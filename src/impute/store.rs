@@ -18,9 +18,10 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::data::csv::CsvOptions;
 use crate::data::physical;
 use crate::data::scaling::{ColumnScaling, Scaling};
-use crate::data::schema::{Column, ColumnKind, Family, Left, Role, Schema};
+use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Left, Role, Schema};
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::vae::{Training, VaeImputer};
 use crate::impute::{ExpectedError, FittedInfo};
@@ -52,6 +53,8 @@ struct Stored {
     latent: usize,
     training: Training,
     seed: u64,
+    /// How CSV files are read.
+    csv: (CsvOptions, Vec<ColumnSpec>),
     /// In the model's column order.
     scores: Vec<Vec<StoredScore>>,
     schema_warnings: Vec<Warning>,
@@ -201,6 +204,11 @@ impl VaeImputer {
         read(&bytes).map_err(|message| ErrorKind::Model { path: path.to_owned(), message }.into())
     }
 
+    /// What the training decided alone: that a time limit ended it, that nothing could be held out.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.info.warnings
+    }
+
     /// How the training went.
     pub fn training(&self) -> &Training {
         &self.training
@@ -251,6 +259,7 @@ impl VaeImputer {
             latent: self.vae.latent,
             training: self.training.clone(),
             seed: self.seed,
+            csv: self.csv.clone(),
             scores: self.scores.iter().map(|scores| scores.iter().map(score).collect()).collect(),
             schema_warnings: self.schema.warnings().to_vec(),
             warnings: self.info.warnings.clone(),
@@ -272,7 +281,8 @@ fn damaged(what: &str) -> Damage {
 
 fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     // The library's messages quote the file, which may hold anything.
-    let one_line = |e: safetensors::SafeTensorError| -> String { e.to_string().chars().filter(|c| !c.is_control()).take(80).collect() };
+    let one_line =
+        |e: safetensors::SafeTensorError| -> String { e.to_string().chars().filter(|c| !c.is_control()).take(80).collect() };
     let no_model = |why: String| format!("the file is no model, or damaged ({why}); give one that lacuna fit wrote");
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| no_model(one_line(e)))?;
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| no_model(one_line(e)))?;
@@ -281,7 +291,9 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     let Version { format, version } = serde_json::from_str(text).map_err(json)?;
     if format != FORMAT {
         let version: String = version.chars().filter(|c| !c.is_control()).take(20).collect();
-        return Err(format!("the model has format {format}, of lacuna {version}, and formats up to {FORMAT} are read; update lacuna"));
+        return Err(format!(
+            "the model has format {format}, of lacuna {version}, and formats up to {FORMAT} are read; update lacuna"
+        ));
     }
     let stored: Stored = serde_json::from_str(text).map_err(json)?;
     let errors = stored.columns.iter().map(|c| c.expected_error.as_ref().map(StoredError::error)).collect();
@@ -302,7 +314,8 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
         return Err(damaged("its networks have sizes that no fit gives"));
     }
     let families: Vec<Vec<Family>> = schema.modelled_columns().map(|c| vec![c.family]).collect();
-    let heads = heads(schema.modelled_columns().zip(&families), &scaling).map_err(|_| damaged("a family does not suit its column"))?;
+    let heads =
+        heads(schema.modelled_columns().zip(&families), &scaling).map_err(|_| damaged("a family does not suit its column"))?;
     let vae = Vae::new(scaling.shape(), heads, stored.latent, training.width, training.depth);
     let noise = numbers(&tensors, "noise")?;
     let points = noise.len() / stored.latent;
@@ -333,6 +346,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
         scores: scores.collect(),
         info: FittedInfo { method: stored.method, errors, warnings: stored.warnings },
         training,
+        csv: stored.csv,
         seed: stored.seed,
         threads: None,
     })

@@ -10,8 +10,9 @@ use ::polars::prelude::DataFrame;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
+use crate::data::csv::CsvOptions;
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
-use crate::data::schema::{Column, Family, Schema};
+use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Role, Schema, SchemaOptions};
 use crate::data::table::Table;
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::{
@@ -143,7 +144,9 @@ impl VaeConfig {
             scaling,
             members: Vec::new(),
             scores,
+            csv: (CsvOptions::default(), Vec::new()),
             training: Training {
+                version: env!("CARGO_PKG_VERSION").into(),
                 rows: rows.target.nrows(),
                 width: plan.width,
                 depth: plan.depth,
@@ -308,6 +311,8 @@ pub struct VaeImputer {
     pub(super) scores: Vec<Vec<FamilyScore>>,
     pub(super) info: FittedInfo,
     pub(super) training: Training,
+    /// How CSV files are read for it: missing tokens, decimal mark, and what is stated of columns.
+    pub(super) csv: (CsvOptions, Vec<ColumnSpec>),
     pub(super) seed: u64,
     pub(super) threads: Option<usize>,
 }
@@ -316,6 +321,8 @@ pub struct VaeImputer {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Training {
+    /// The version of this crate that fitted.
+    pub version: String,
     /// Rows of the fitted table.
     pub rows: usize,
     /// Width and depth of the networks' hidden layers.
@@ -437,6 +444,54 @@ impl VaeImputer {
     pub fn with_threads(mut self, threads: Option<usize>) -> VaeImputer {
         self.threads = threads;
         self
+    }
+
+    /// Keeps how the CSV file of the fit was read, so that others are read likewise ([`VaeImputer::csv_columns`]): the missing
+    /// tokens and the decimal mark, and columns' own tokens and formats.
+    pub fn with_csv(mut self, options: &CsvOptions, columns: &SchemaOptions) -> VaeImputer {
+        let stated = |c: &Column| {
+            let ColumnSpec { name, na, format, .. } = columns.spec(c.name());
+            (na.is_some() || format.is_some()).then_some(ColumnSpec { name, na, format, ..ColumnSpec::default() })
+        };
+        self.csv = (options.clone(), self.schema.columns().iter().filter_map(stated).collect());
+        self
+    }
+
+    /// How the CSV file of the fit was read; the defaults if it was none.
+    pub fn csv_options(&self) -> &CsvOptions {
+        &self.csv.0
+    }
+
+    /// What the model says of the columns of a CSV file, for [`CsvTable::read_fitted`](crate::CsvTable::read_fitted): numbers stay
+    /// numbers and levels levels, whatever this file's cells look like.
+    ///
+    /// ```
+    /// use lacuna::{CsvTable, Fit, Imputer, SchemaOptions, VaeConfig};
+    /// use polars::prelude::*;
+    /// let code: Vec<&str> = (0..60).map(|i| if i % 3 == 0 { "A1" } else { "7" }).collect();
+    /// let x: Vec<f64> = (0..60).map(|i| f64::from(i % 3)).collect();
+    /// let imputer = VaeConfig::default().epochs(2).fit(&df!("code" => code, "x" => x)?)?;
+    /// let csv = CsvTable::read_fitted("x,code\n,7\n2,\n".as_bytes(), "t.csv".as_ref(), imputer.csv_options(), &imputer.csv_columns())?;
+    /// assert_eq!(csv.to_frame()?.dtypes(), [DataType::Float64, DataType::String]);
+    /// assert_eq!(imputer.fill(&csv.to_frame()?)?.report.filled(), 2);
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    pub fn csv_columns(&self) -> SchemaOptions {
+        let mut options = SchemaOptions::default();
+        for c in self.schema.columns() {
+            let spec = self.csv.1.iter().find(|s| s.name == c.name);
+            let mut spec = spec.cloned().unwrap_or_else(|| ColumnSpec { name: c.name.clone(), ..ColumnSpec::default() });
+            let is_number = c.dtype.is_primitive_numeric() || c.dtype.is_decimal();
+            if matches!(c.role, Role::Left(_)) {
+                options.exclude.push(c.name.clone());
+            } else if is_number {
+                spec.kind = Some(if c.kind.is_numeric() { c.kind } else { ColumnKind::Continuous });
+            } else if !c.dtype.is_temporal() {
+                spec.levels = Some(c.levels.clone());
+            }
+            options.columns.push(spec);
+        }
+        options
     }
 
     /// Takes columns that a table lacks as wholly missing, with a warning each, where it would be an error. The output has the

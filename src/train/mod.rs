@@ -148,7 +148,7 @@ pub(crate) struct Trainer<'a> {
     pub vae: &'a Vae,
     pub scaling: &'a Scaling,
     pub rows: &'a Rows<f32>,
-    /// What each row counts for, above zero; all alike when `None`.
+    /// What each row counts for, above zero, one on average; all alike when `None`.
     pub weights: Option<&'a [f64]>,
     pub plan: &'a Plan,
     pub seed: u64,
@@ -198,7 +198,8 @@ impl Trainer<'_> {
         for (&i, mean) in rows.iter().zip(block.expected.rows()) {
             let mean = mean.to_slice().expect("standard layout");
             for (h, head) in self.vae.heads.iter().enumerate().filter(|(_, head)| held.cells[(i, head.column)]) {
-                total += fill_loss(&mean[starts[h]..starts[h + 1]], self.rows.target[(i, head.column)]);
+                let weight = self.weights.map_or(1.0, |w| w[i]);
+                total += weight * fill_loss(&mean[starts[h]..starts[h + 1]], self.rows.target[(i, head.column)]);
             }
         }
         total
@@ -311,15 +312,12 @@ impl<'a> Fit<'a> {
 /// As many rows as there are, each about as often as its weight says: points at equal distances along the weights laid
 /// end to end (systematic sampling).
 fn choose_by_weight(weights: &[f64], rng: &mut Stream, rows: &mut [usize]) {
-    let largest = weights.iter().copied().fold(0.0, f64::max);
-    let step = weights.iter().map(|w| w / largest).sum::<f64>() / rows.len() as f64;
     let first = rng.random::<f64>();
-    let (mut row, mut end) = (0, weights[0] / largest);
+    let (mut row, mut end) = (0, weights[0]);
     for (i, chosen) in rows.iter_mut().enumerate() {
-        let point = step * (first + i as f64);
-        while end <= point && row + 1 < weights.len() {
+        while end <= first + i as f64 && row + 1 < weights.len() {
             row += 1;
-            end += weights[row] / largest;
+            end += weights[row];
         }
         *chosen = row;
     }

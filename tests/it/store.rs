@@ -86,7 +86,10 @@ fn a_loaded_model_answers_with_the_same_bits() {
         }
         for column in schema.columns() {
             assert_eq!(a.cells(column.name()), b.cells(column.name()), "{}", column.name());
-            assert_eq!(format!("{:?}", imputer.family_scores(column.name())), format!("{:?}", loaded.family_scores(column.name())));
+            assert_eq!(
+                format!("{:?}", imputer.family_scores(column.name())),
+                format!("{:?}", loaded.family_scores(column.name()))
+            );
         }
         assert_eq!(imputer.bound(&df, 3).unwrap(), loaded.bound(&df, 3).unwrap());
         assert_eq!(imputer.schema().to_json(), loaded.schema().to_json());
