@@ -481,8 +481,8 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
 }
 
 fn fit(args: &args::Fit) -> Result<(), Failure> {
-    if let Some((flag, method)) = [("--k", "knn")].into_iter().find(|_| args.model.k.is_some()) {
-        return Err(usage(format!("{flag} belongs to --method {method} of lacuna impute; drop it")));
+    if args.model.k.is_some() {
+        return Err(usage("--k belongs to lacuna impute --method knn; drop it"));
     }
     check_files(&args.table, None, &args.output, None)?;
     let input = open(&args.table.data)?;

@@ -174,7 +174,7 @@ impl ColumnScaling {
                     && *sd > 0.0
                     && [mean, sd, min, max].into_iter().chain(edges).all(|x| x.is_finite())
                     && min < max
-                    && (edges.len() > 1 && edges.len() <= EDGES_MOST)
+                    && edges.len() > 1
                     && edges.windows(2).all(|e| e[0] < e[1])
                     && marginal.is_sound()
             }
@@ -264,9 +264,6 @@ impl ColumnScaling {
         }
     }
 }
-
-/// Edges of the bins of a column, whatever the table.
-const EDGES_MOST: usize = 17;
 
 /// Bins of a column, at most: 16, fewer in tables of more than 250 columns, so that features stay in the thousands.
 fn bins_most(d: usize) -> usize {

@@ -147,6 +147,7 @@ impl VaeConfig {
             csv: (CsvOptions::default(), Vec::new()),
             training: Training {
                 version: env!("CARGO_PKG_VERSION").into(),
+                config: VaeConfig { threads: None, ..self.clone() },
                 rows: rows.target.nrows(),
                 width: plan.width,
                 depth: plan.depth,
@@ -323,6 +324,8 @@ pub struct VaeImputer {
 pub struct Training {
     /// The version of this crate that fitted.
     pub version: String,
+    /// What was asked for, but for the number of threads, which the answer does not depend on.
+    pub config: VaeConfig,
     /// Rows of the fitted table.
     pub rows: usize,
     /// Width and depth of the networks' hidden layers.

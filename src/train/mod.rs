@@ -468,3 +468,23 @@ fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_chosen_as_often_as_they_weigh() {
+        let weights = [0.5, 2.5, 0.25, 0.75];
+        let mut counts = [0; 4];
+        let mut rows = [0; 4];
+        for i in 0..1000 {
+            choose_by_weight(&weights, &mut stream(3, Purpose::Shuffle, i), &mut rows);
+            assert!(rows.is_sorted());
+            rows.iter().for_each(|&r| counts[r] += 1);
+        }
+        for (count, weight) in counts.into_iter().zip(weights) {
+            assert!((f64::from(count) / 1000.0 - weight).abs() < 0.06, "{counts:?}");
+        }
+    }
+}

@@ -737,9 +737,9 @@ fn wrong_calls_about_arrow_and_uncertainty_are_one_clear_line() {
 fn sales(rows: std::ops::Range<usize>) -> String {
     let row = |i: usize| {
         let x = (i * 37 % 101) as f64 / 4.0;
-        let double = if i % 3 == 0 { "?".into() } else { format!("{:.1}", 2.0 * x) };
+        let double = if i.is_multiple_of(3) { "?".into() } else { format!("{:.1}", 2.0 * x) };
         let code = ["", "10", "20", "30"][i % 4];
-        let flag = if i % 5 == 0 { "" } else { ["no", "yes"][usize::from(x > 12.0)] };
+        let flag = if i.is_multiple_of(5) { "" } else { ["no", "yes"][usize::from(x > 12.0)] };
         format!("{x},{double},{code},{flag},{:02}/{:02}/2024\n", i % 12 + 1, i % 9 + 1)
     };
     format!("amount,double,code,flag,day\n{}", rows.map(row).collect::<String>())
@@ -859,4 +859,31 @@ fn rows_can_be_kept_out_of_a_fit() {
     assert!(mean(&["--ignore", "z"]).err.contains("there is no column `z`"));
     let ran = folder.run(&["impute", "t.csv", "--weights", "w", "--epochs", "1", "--members", "1", "--quiet"]);
     assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 6), "{}", ran.err);
+}
+
+/// The commands of a section of the README.
+fn commands(section: &str) -> Vec<Vec<&'static str>> {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once(section).unwrap();
+    let (_, rest) = rest.split_once("```sh\n").unwrap();
+    let lines = rest.split_once("```").unwrap().0.lines();
+    lines.map(|l| l.strip_prefix("lacuna ").unwrap().split(' ').collect()).collect()
+}
+
+#[test]
+fn fit_and_apply_work_as_the_readme_has_them() {
+    let folder = Folder::new(&[]);
+    fs::create_dir(folder.path().join("fixtures")).unwrap();
+    let penguins = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/penguins.csv");
+    fs::copy(penguins, folder.path().join("fixtures/penguins.csv")).unwrap();
+    for mut args in commands("## Fit once, apply for ever") {
+        if args[0] == "fit" {
+            // So as not to wait.
+            args.extend(["--epochs", "2", "--members", "1"]);
+        }
+        let ran = folder.run(&args);
+        assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
+    }
+    assert!(!folder.read("filled.csv").contains("NA"));
+    assert_eq!(folder.read("draws.csv").lines().count(), 5 * 344 + 1);
 }

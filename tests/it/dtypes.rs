@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lacuna::evaluate::{CompareOptions, Mechanism, ampute, compare};
 use lacuna::{
     Bound, ColumnKind, ColumnSpec, Fit, Imputer, KnnConfig, Left, MeanConfig, Report, Schema, SchemaOptions, Strategy, VaeConfig,
-    Warning,
+    VaeImputer, Warning,
 };
 use polars::prelude::*;
 
@@ -251,7 +251,12 @@ pub fn imputers(
         ("knn", Box::new(KnnConfig::default().threads(1).fit_with(df, schema)?)),
     ];
     if let Some(vae) = vae {
-        all.push(("vae", Box::new(vae.fit_with(df, schema)?)));
+        let fitted = vae.fit_with(df, schema)?;
+        let mut file = Vec::new();
+        fitted.save_to(&mut file)?;
+        let loaded = VaeImputer::load_from(file.as_slice(), "model.safetensors")?;
+        all.push(("vae", Box::new(fitted)));
+        all.push(("vae from a file", Box::new(loaded.with_threads(Some(1)))));
     }
     Ok(all)
 }
