@@ -512,7 +512,7 @@ mod tests {
             Warning::UnseenLevels { column: text("c"), cells: 1, example: text("z") },
             Warning::OutsideRange { column: text("x"), cells: 1, example: text("900") },
             Warning::AbsentColumn { column: text("y") },
-            Warning::ExtraColumn { column: text("z"), missing: 2 },
+            Warning::ExtraColumn { column: text("z"), missing: 1 },
             Warning::TimeLimit { epochs: 3, planned: 90 },
             Warning::NothingHeldOut,
         ];

@@ -475,7 +475,7 @@ impl VaeImputer {
     /// let x: Vec<f64> = (0..60).map(|i| f64::from(i % 3)).collect();
     /// let imputer = VaeConfig::default().epochs(2).fit(&df!("code" => code, "x" => x)?)?;
     /// let csv = CsvTable::read_fitted("x,code\n,7\n2,\n".as_bytes(), "t.csv".as_ref(), imputer.csv_options(), &imputer.csv_columns())?;
-    /// assert_eq!(csv.to_frame()?.dtypes(), [DataType::Float64, DataType::String]);
+    /// assert_eq!(csv.to_frame()?.dtypes(), [DataType::Int64, DataType::String]);
     /// assert_eq!(imputer.fill(&csv.to_frame()?)?.report.filled(), 2);
     /// # Ok::<(), lacuna::Error>(())
     /// ```
