@@ -1,6 +1,7 @@
 //! The command: parse, derive, run.
 
 mod args;
+mod inspect;
 mod output;
 
 use std::fs::File;
@@ -19,7 +20,7 @@ use lacuna::evaluate::{self, CompareOptions};
 use lacuna::polars::prelude::DataFrame;
 use lacuna::{
     ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Filled, Fit, Form, Imputations, Imputer, KnnConfig, Left, MeanConfig,
-    Progress, Report, Schema, SchemaOptions, Strategy, VaeConfig, Warning,
+    Progress, Report, Schema, SchemaOptions, Strategy, VaeConfig, VaeImputer, Warning,
 };
 
 use args::{Cli, Command, Method, Shape};
@@ -68,12 +69,14 @@ fn run() -> Result<(), Failure> {
             return Ok(());
         }
         Err(e) if e.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(usage("a command is due: impute, schema or compare; see lacuna --help"));
+            return Err(usage("a command is due: impute, fit, inspect, schema or compare; see lacuna --help"));
         }
         Err(e) => return Err(usage(one_line(&e.to_string()))),
     };
     match cli.command {
         Command::Impute(args) => impute(args),
+        Command::Fit(args) => fit(&args),
+        Command::Inspect(args) => inspect(&args),
         Command::Schema(args) => schema(&args.table),
         Command::Compare(args) => compare(&args),
     }
@@ -102,7 +105,7 @@ enum Plan {
 
 impl Plan {
     /// Derives the settings; a flag of another method is an error, not ignored.
-    fn new(method: Method, flags: &args::Model) -> Result<Plan, Failure> {
+    fn new(method: Method, flags: &args::Model, table: &args::Table) -> Result<Plan, Failure> {
         let of_vae = [
             ("--epochs", flags.epochs.is_some()),
             ("--latent-dim", flags.latent_dim.is_some()),
@@ -110,6 +113,7 @@ impl Plan {
             ("--members", flags.members.is_some()),
             ("--importance-samples", flags.importance_samples.is_some()),
             ("--time-limit", flags.time_limit.is_some()),
+            ("--weights", table.weights.is_some()),
         ];
         let strange = match method {
             Method::Vae => vec![("--k", flags.k.is_some(), "knn")],
@@ -130,6 +134,33 @@ impl Plan {
             Method::Median => Plan::Mean(Strategy::Median),
             Method::Mode => Plan::Mean(Strategy::Mode),
         })
+    }
+
+    /// Refuses the flags that ask for a fit beside a model that is fitted already.
+    fn refuse(args: &args::Impute) -> Result<(), Failure> {
+        let (table, model) = (&args.table, &args.model);
+        let of_fits = [
+            ("--method", args.method.is_some()),
+            ("--kind", !table.kind.is_empty()),
+            ("--exclude", !table.exclude.is_empty()),
+            ("--only", !table.only.is_empty()),
+            ("--ignore", table.ignore.is_some()),
+            ("--weights", table.weights.is_some()),
+            ("--schema", table.schema.is_some()),
+            ("--k", model.k.is_some()),
+            ("--epochs", model.epochs.is_some()),
+            ("--latent-dim", model.latent_dim.is_some()),
+            ("--hidden", model.hidden.is_some()),
+            ("--members", model.members.is_some()),
+            ("--importance-samples", model.importance_samples.is_some()),
+            ("--time-limit", model.time_limit.is_some()),
+        ];
+        match of_fits.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                Err(usage(format!("{flag} belongs to a fit, and --model is fitted already; drop it, or give it to lacuna fit")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn fit(&self, df: &DataFrame, schema: &Schema, meter: &Meter) -> Result<Box<dyn Imputer>, Error> {
@@ -195,6 +226,8 @@ struct Loaded {
     source: Source,
     frame: DataFrame,
     schema: Schema,
+    /// How the file was read, if it is CSV.
+    read: (CsvOptions, SchemaOptions),
 }
 
 /// What the table was read from.
@@ -223,13 +256,16 @@ fn open(data: &Path) -> Result<Box<dyn Read>, Failure> {
     }
 }
 
-fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure> {
-    let mut options = SchemaOptions::default();
+/// Reads the table; for a model that is fitted already, as it was read then.
+fn load(mut input: Box<dyn Read>, args: &args::Table, model: Option<&VaeImputer>) -> Result<Loaded, Failure> {
+    let mut options = model.map(VaeImputer::csv_columns).unwrap_or_default();
     if let Some(path) = &args.schema {
         options.columns = read_schema(path)?;
     }
-    options.exclude.clone_from(&args.exclude);
+    options.exclude.extend_from_slice(&args.exclude);
     options.only.clone_from(&args.only);
+    options.ignore.clone_from(&args.ignore);
+    options.weights.clone_from(&args.weights);
     for (column, kind) in &args.kind {
         options = options.kind(column, *kind);
     }
@@ -243,11 +279,15 @@ fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure>
     read.map_err(|source| Error::from(ErrorKind::Io { path: Some(name.to_owned()), action: "read", source }))?;
     let is_arrow = ipc::is_arrow(&start) || is_arrow_name(name);
     let input = std::io::Cursor::new(start).chain(input);
+    let mut csv_options = model.map(|m| m.csv_options().clone()).unwrap_or_default();
+    csv_options.delimiter = args.delimiter.unwrap_or(if is_tsv(&args.data) { b'\t' } else { b',' });
+    csv_options.decimal = args.decimal.unwrap_or(csv_options.decimal);
+    csv_options.na.extend(args.na.iter().map(|t| t.trim().to_string()));
     let (source, frame) = if is_arrow {
         let of_csv = [
             ("--na", !args.na.is_empty()),
             ("--delimiter", args.delimiter.is_some()),
-            ("--decimal", args.decimal != b'.'),
+            ("--decimal", args.decimal.is_some()),
             ("--format", !args.format.is_empty()),
         ];
         if let Some((flag, _)) = of_csv.into_iter().find(|(_, given)| *given) {
@@ -257,15 +297,23 @@ fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure>
         let frame = to_frame(&batch)?;
         (Source::Arrow(batch), frame)
     } else {
-        let delimiter = args.delimiter.unwrap_or(if is_tsv(&args.data) { b'\t' } else { b',' });
-        let mut csv_options = CsvOptions { delimiter, decimal: args.decimal, ..CsvOptions::default() };
-        csv_options.na.extend(args.na.iter().map(|t| t.trim().to_string()));
-        let csv = CsvTable::read(input, name, &csv_options, &options)?;
+        let csv = match model {
+            Some(_) => CsvTable::read_fitted(input, name, &csv_options, &options)?,
+            None => CsvTable::read(input, name, &csv_options, &options)?,
+        };
         let frame = csv.to_frame()?;
         (Source::Csv(csv), frame)
     };
-    let schema = Schema::infer_with(&frame, &options)?;
-    Ok(Loaded { source, frame, schema })
+    let schema = match model {
+        Some(model) => model.schema().clone(),
+        None => Schema::infer_with(&frame, &options)?,
+    };
+    if let Source::Csv(csv) = &source {
+        for (column, format) in csv.formats() {
+            options = options.format(&column, &format);
+        }
+    }
+    Ok(Loaded { source, frame, schema, read: (csv_options, options) })
 }
 
 /// Whether a file of this name holds Arrow IPC.
@@ -368,20 +416,31 @@ fn uncertainty(args: &args::Impute) -> Result<Option<(usize, f64)>, Failure> {
 }
 
 fn impute(args: args::Impute) -> Result<(), Failure> {
-    let plan = Plan::new(args.method, &args.model)?;
+    let plan = match args.model_file {
+        Some(_) => Plan::refuse(&args).map(|()| None)?,
+        None => Some(Plan::new(args.method.unwrap_or(Method::Vae), &args.model, &args.table)?),
+    };
     let uncertainty = uncertainty(&args)?;
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
-    check_files(&args.table, &path, args.report.as_deref())?;
+    check_files(&args.table, args.model_file.as_deref(), &path, args.report.as_deref())?;
+    let model = args.model_file.as_deref().map(VaeImputer::load).transpose()?;
+    let model = model.map(|m| m.with_threads(args.model.threads));
+    let model = if args.allow_missing_columns { model.map(VaeImputer::allow_missing_columns) } else { model };
     let input = open(&args.table.data)?;
     let output = Output::open(&path)?;
     let report_file = args.report.as_deref().map(Output::open).transpose()?;
 
-    let Loaded { source, frame, schema } = load(input, &args.table)?;
+    let Loaded { source, frame, schema, .. } = load(input, &args.table, model.as_ref())?;
     let format = Format::new(&args, &path, &source)?;
     // Without a gap to fill all methods agree, and the quickest one answers.
-    let idle = !frame.columns().iter().any(|c| c.null_count() > 0 && schema.column(c.name()).is_some_and(|s| s.left().is_none()));
+    let idle = model.is_none()
+        && !frame.columns().iter().any(|c| c.null_count() > 0 && schema.column(c.name()).is_some_and(|s| s.left().is_none()));
     let meter = Meter::new(args.table.quiet);
-    let imputer = if idle { Plan::Mean(Strategy::Mean).fit(&frame, &schema, &meter) } else { plan.fit(&frame, &schema, &meter) };
+    let imputer: Result<Box<dyn Imputer>, Error> = match (model, plan) {
+        (Some(model), _) => Ok(Box::new(model)),
+        (None, Some(plan)) if !idle => plan.fit(&frame, &schema, &meter),
+        _ => Plan::Mean(Strategy::Mean).fit(&frame, &schema, &meter),
+    };
     meter.clear();
     let imputer = imputer?;
     let product = match args.m {
@@ -421,10 +480,40 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     if args.strict { complete(&report) } else { Ok(()) }
 }
 
+fn fit(args: &args::Fit) -> Result<(), Failure> {
+    if args.model.k.is_some() {
+        return Err(usage("--k belongs to lacuna impute --method knn; drop it"));
+    }
+    check_files(&args.table, None, &args.output, None)?;
+    let input = open(&args.table.data)?;
+    let output = Output::open(&args.output)?;
+    let Loaded { source, frame, schema, read: (options, columns) } = load(input, &args.table, None)?;
+    let meter = Meter::new(args.table.quiet);
+    let imputer = vae_config(&args.model).fit_with_progress(&frame, &schema, &mut |p| meter.show(p));
+    meter.clear();
+    let imputer = match source {
+        Source::Csv(_) => imputer?.with_csv(&options, &columns),
+        Source::Arrow(_) => imputer?,
+    };
+    output.publish(|out| imputer.save_to(out))?;
+    say_warnings(source.warnings().iter().chain(schema.warnings()).chain(imputer.warnings()), args.table.quiet);
+    if !args.table.quiet {
+        say(&inspect::summary(&imputer, &args.output));
+    }
+    Ok(())
+}
+
+fn inspect(args: &args::Inspect) -> Result<(), Failure> {
+    let model = VaeImputer::load(&args.model)?;
+    let text = if args.json { inspect::json(&model) } else { inspect::text(&model, &args.model) };
+    Output::open(Path::new("-"))?.publish(|out| write_text(out, text.trim_end()))?;
+    Ok(())
+}
+
 /// Refuses outputs that would overwrite an input or each other.
-fn check_files(table: &args::Table, output: &Path, report: Option<&Path>) -> Result<(), Failure> {
+fn check_files(table: &args::Table, model: Option<&Path>, output: &Path, report: Option<&Path>) -> Result<(), Failure> {
     let same = |a: &Path, b: &Path| output::resolved(a) == output::resolved(b);
-    let inputs = [Some(table.data.as_path()), table.schema.as_deref()];
+    let inputs = [Some(table.data.as_path()), table.schema.as_deref(), model];
     for out in [Some(output), report].into_iter().flatten().filter(|p| !output::is_standard(p)) {
         if inputs.into_iter().flatten().any(|i| i != Path::new("-") && same(i, out)) {
             return Err(usage(format!("`{}` is an input and an output; write to another file", out.display())));
@@ -467,7 +556,7 @@ fn say_warnings<'a>(warnings: impl Iterator<Item = &'a Warning>, quiet: bool) {
 }
 
 fn schema(args: &args::Table) -> Result<(), Failure> {
-    let loaded = load(open(&args.data)?, args)?;
+    let loaded = load(open(&args.data)?, args, None)?;
     Output::open(Path::new("-"))?.publish(|out| write_text(out, &loaded.schema.to_json()))?;
     say_warnings(loaded.source.warnings().iter().chain(loaded.schema.warnings()), args.quiet);
     Ok(())
@@ -475,7 +564,7 @@ fn schema(args: &args::Table) -> Result<(), Failure> {
 fn compare(args: &args::Compare) -> Result<(), Failure> {
     let mechanism = args.mechanism.parse()?;
     let input = open(&args.table.data)?;
-    let Loaded { source, frame, schema } = load(input, &args.table)?;
+    let Loaded { source, frame, schema, .. } = load(input, &args.table, None)?;
     let options = CompareOptions {
         mechanism,
         share: args.share,

@@ -76,6 +76,13 @@ pub enum ErrorKind {
         /// What was found and what to do.
         message: String,
     },
+    /// A model file is damaged, of a later version, or no model.
+    Model {
+        /// The file as the user named it.
+        path: PathBuf,
+        /// What was found and what to do.
+        message: String,
+    },
     /// The progress callback asked to stop.
     Interrupted,
     /// polars failed.
@@ -168,6 +175,7 @@ impl fmt::Display for Error {
                 write!(f, "column `{column}`, row {row}: found {found}; {expected}")
             }
             ErrorKind::Schema { message } | ErrorKind::Training { message } => f.write_str(message),
+            ErrorKind::Model { path, message } => write!(f, "`{}`: {message}", path.display()),
             ErrorKind::Interrupted => f.write_str("interrupted"),
             ErrorKind::Polars(e) => write!(f, "polars: {e}"),
             ErrorKind::Arrow(e) => write!(f, "arrow: {e}"),
@@ -208,7 +216,7 @@ pub(crate) fn count(n: usize, thing: &str) -> String {
 }
 
 /// Something the library decided alone and that its user should know.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "warning", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Warning {
@@ -297,6 +305,27 @@ pub enum Warning {
         /// One of the levels.
         example: String,
     },
+    /// A column of numbers has cells further outside the range of the fit than half its width; no fill goes there.
+    OutsideRange {
+        /// The column.
+        column: String,
+        /// How many cells.
+        cells: usize,
+        /// The first of them.
+        example: String,
+    },
+    /// The table lacks a column of the fit: taken as wholly missing.
+    AbsentColumn {
+        /// The column.
+        column: String,
+    },
+    /// The table has a column with missing cells that the fit did not have: it passes through.
+    ExtraColumn {
+        /// The column.
+        column: String,
+        /// Missing cells.
+        missing: usize,
+    },
     /// Training stopped at the time limit; the best weights so far are used.
     TimeLimit {
         /// Epochs done, of the first ensemble member.
@@ -370,6 +399,16 @@ impl fmt::Display for Warning {
                  kept, and unobserved for the model",
                 count(*cells, "cell")
             ),
+            Warning::OutsideRange { column, cells, example } => write!(
+                f,
+                "column `{column}`: {} far outside the range of the fit (such as {example}): its rows' fills may be worth little",
+                count(*cells, "cell")
+            ),
+            Warning::AbsentColumn { column } => write!(f, "column `{column}` is absent: taken as wholly missing"),
+            Warning::ExtraColumn { column, missing } => {
+                let missing = count(*missing, "missing cell");
+                write!(f, "column `{column}` was not in the fit and passes through with {missing}")
+            }
             Warning::TimeLimit { epochs, planned } => {
                 write!(f, "training stopped at the time limit after {epochs} of {planned} epochs")
             }
@@ -407,9 +446,10 @@ mod tests {
             ErrorKind::Value { .. } => 4,
             ErrorKind::Schema { .. } => 5,
             ErrorKind::Training { .. } => 6,
-            ErrorKind::Interrupted => 7,
-            ErrorKind::Polars(_) => 8,
-            ErrorKind::Arrow(_) => 9,
+            ErrorKind::Model { .. } => 7,
+            ErrorKind::Interrupted => 8,
+            ErrorKind::Polars(_) => 9,
+            ErrorKind::Arrow(_) => 10,
         }
     }
 
@@ -427,8 +467,11 @@ mod tests {
             Warning::EmptyText { .. } => 8,
             Warning::OneField { .. } => 9,
             Warning::UnseenLevels { .. } => 10,
-            Warning::TimeLimit { .. } => 11,
-            Warning::NothingHeldOut => 12,
+            Warning::OutsideRange { .. } => 11,
+            Warning::AbsentColumn { .. } => 12,
+            Warning::ExtraColumn { .. } => 13,
+            Warning::TimeLimit { .. } => 14,
+            Warning::NothingHeldOut => 15,
         }
     }
 
@@ -439,6 +482,7 @@ mod tests {
         let value = "a finite number is due; replace it by a number or by a missing cell";
         let schema = "column `c` states the level 'y' twice";
         let training = "training did not stay finite; exclude or rescale columns with extreme values";
+        let later = "the model has format 2, of lacuna 0.9.0, and formats up to 1 are read; update lacuna";
         let empty = "the file is empty; a header line with the column names is due";
         let kinds = [
             ErrorKind::Io { path: Some("none.csv".into()), action: "read", source: not_there },
@@ -448,6 +492,7 @@ mod tests {
             ErrorKind::Value { column: text("a"), row: 2, found: text("inf"), expected: value.into() },
             ErrorKind::Schema { message: schema.into() },
             ErrorKind::Training { message: training.into() },
+            ErrorKind::Model { path: "m.safetensors".into(), message: later.into() },
             ErrorKind::Interrupted,
             ErrorKind::Polars(polars::error::PolarsError::NoData("x".into())),
             ErrorKind::Arrow(arrow::error::ArrowError::InvalidArgumentError("x".into())),
@@ -465,6 +510,9 @@ mod tests {
             Warning::EmptyText { column: text("x"), empty: 2, missing: 1 },
             Warning::OneField { header: text("a;b"), delimiter: ';' },
             Warning::UnseenLevels { column: text("c"), cells: 1, example: text("z") },
+            Warning::OutsideRange { column: text("x"), cells: 1, example: text("900") },
+            Warning::AbsentColumn { column: text("y") },
+            Warning::ExtraColumn { column: text("z"), missing: 1 },
             Warning::TimeLimit { epochs: 3, planned: 90 },
             Warning::NothingHeldOut,
         ];

@@ -22,6 +22,6 @@ pub use error::{Error, ErrorKind, Result, Warning};
 pub use frame::ImputeExt;
 pub use impute::knn::{KnnConfig, KnnImputer, Weights};
 pub use impute::mean::{MeanConfig, MeanImputer, Strategy};
-pub use impute::vae::{Progress, VaeConfig, VaeImputer};
+pub use impute::vae::{Progress, Training, VaeConfig, VaeImputer};
 pub use impute::{ColumnReport, ColumnUncertainty, ExpectedError, Filled, Fit, Form, Imputations, Imputer, Report, Spread};
 pub use train::pilot::FamilyScore;

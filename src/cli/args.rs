@@ -16,6 +16,8 @@ use lacuna::ColumnKind;
 Examples:
   lacuna impute data.csv -o filled.csv        fill every gap
   lacuna impute data.csv -m 5 -o draws.csv    five completed tables, for multiple imputation
+  lacuna fit data.csv -o model.safetensors    fit once, and fill other files later:
+  lacuna impute new.csv --model model.safetensors -o filled.csv
   lacuna schema data.csv > schema.json        see and edit what each column is taken for
   lacuna compare data.csv                     measure the error against mean and nearest neighbours
 
@@ -29,6 +31,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Impute(Impute),
+    Fit(Fit),
+    Inspect(Inspect),
     Schema(Schema),
     Compare(Compare),
 }
@@ -47,6 +51,7 @@ Examples:
   lacuna impute data.csv --decimal , --delimiter ';' --format born=%d/%m/%Y -o filled.csv
   lacuna impute data.csv --with-uncertainty --indicator -o filled.csv
   lacuna impute data.arrow -o filled.arrow               Arrow in, Arrow out, with the same schema
+  lacuna impute new.csv --model model.safetensors -o filled.csv
   cat data.csv.gz | lacuna impute - --quiet -o filled.csv.gz")]
 pub struct Impute {
     #[command(flatten)]
@@ -55,9 +60,16 @@ pub struct Impute {
     /// file, standard output what the input is, any other name CSV, packed if it ends in .gz
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// How to fill
-    #[arg(long, value_enum, default_value_t = Method::Vae)]
-    pub method: Method,
+    /// How to fill [default: vae]
+    #[arg(long, value_enum)]
+    pub method: Option<Method>,
+    /// Fill by a model that `lacuna fit` wrote, without fitting: the table's columns are read as in the fit, in any order, and
+    /// columns that the fit did not have pass through
+    #[arg(long = "model", value_name = "FILE")]
+    pub model_file: Option<PathBuf>,
+    /// Take columns that the table lacks as wholly missing
+    #[arg(long, requires = "model_file")]
+    pub allow_missing_columns: bool,
     /// Write M completed tables under each other, with columns .imp (1 to M) and .id (row) first, each gap drawn at random
     /// from the distribution of the missing cells given the observed ones
     #[arg(short, value_name = "M", value_parser = at_least_one, allow_negative_numbers = true)]
@@ -90,6 +102,35 @@ pub struct Impute {
     pub strict: bool,
     #[command(flatten)]
     pub model: Model,
+}
+
+/// Fit a model to a CSV or Arrow IPC (Feather) file and write it down, to fill other files of the same columns.
+///
+/// The file is safetensors: weights, and as JSON all else that fills and draws take. It holds no code, and of the table's cells
+/// only levels and summaries of columns.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  lacuna fit data.csv -o model.safetensors
+  lacuna impute new.csv --model model.safetensors -o filled.csv")]
+pub struct Fit {
+    #[command(flatten)]
+    pub table: Table,
+    /// Write the model here
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub model: Model,
+}
+
+/// Print what a model is: its columns, how each is modelled and the error to expect, and how the fit went.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The model, as `lacuna fit` wrote it
+    pub model: PathBuf,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The shape of draws in an Arrow file.
@@ -167,6 +208,12 @@ pub struct Table {
     /// Fill only this column, with the help of the others; repeatable
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     pub only: Vec<String>,
+    /// A column of true and false, or 1 and 0: rows where it is true are filled, and not learned from
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub ignore: Option<String>,
+    /// A column of row weights, numbers from zero: how much each row counts in the training (vae)
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub weights: Option<String>,
     /// JSON file that states columns, as `lacuna schema` prints it; --kind goes before it
     #[arg(long, value_name = "FILE", help_heading = "Columns")]
     pub schema: Option<PathBuf>,
@@ -179,9 +226,9 @@ pub struct Table {
     /// The character between fields; `\t` or tab for a tab [default: a comma, a tab for .tsv files]
     #[arg(long, value_name = "CHAR", value_parser = delimiter, help_heading = "Columns")]
     pub delimiter: Option<u8>,
-    /// The decimal mark of numbers: `.` or `,`
-    #[arg(long, value_name = "CHAR", default_value = ".", value_parser = decimal, help_heading = "Columns")]
-    pub decimal: u8,
+    /// The decimal mark of numbers: `.` or `,` [default: a point]
+    #[arg(long, value_name = "CHAR", value_parser = decimal, help_heading = "Columns")]
+    pub decimal: Option<u8>,
     /// Say nothing on standard error but errors
     #[arg(short, long)]
     pub quiet: bool,

@@ -1,6 +1,7 @@
 //! The classes that the model sees of a column's levels: one each, but for the rare ones of a column of very many.
 
 use ndarray_rand::rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::rng::Stream;
 
@@ -11,7 +12,7 @@ const SHARED: usize = 32;
 
 /// A column's levels as classes. The networks read and the likelihood scores classes; a level's probability is its
 /// class's times its share within the class, so that what is filled or drawn is always a level.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Classes {
     /// The class of each level.
     of: Vec<u32>,
@@ -54,6 +55,27 @@ impl Classes {
         let better = |a: &u32, b: &u32| counts[*a as usize].cmp(&counts[*b as usize]).then(b.cmp(a));
         let top = members.iter().map(|levels| levels.iter().copied().max_by(better).unwrap_or(0)).collect();
         Classes { of, within, members, top, share }
+    }
+
+    /// Whether these are classes of so many levels, each level in one of them; a file may say anything.
+    pub fn is_sound(&self, levels: usize) -> bool {
+        let share = |s: &f64| (0.0..=1.0).contains(s);
+        let mut of = vec![None; levels];
+        for (class, members) in self.members.iter().enumerate() {
+            for &l in members {
+                match of.get_mut(l as usize) {
+                    Some(place @ None) => *place = Some(class as u32),
+                    _ => return false,
+                }
+            }
+        }
+        let tops = self.members.iter().zip(&self.top);
+        of.iter().eq(self.of.iter().map(|&class| Some(class)).collect::<Vec<_>>().iter())
+            && self.top.len() == self.members.len()
+            && tops.into_iter().all(|(members, top)| members.contains(top))
+            && self.share.len() == self.members.len()
+            && self.within.len() == levels
+            && self.share.iter().chain(&self.within).all(share)
     }
 
     /// Number of classes.

@@ -18,6 +18,7 @@ use ::polars::prelude::{
     PrimitiveChunkedBuilder, Series, StringChunkedBuilder,
 };
 use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
 
 use crate::data::schema::{Column, Schema, SchemaOptions};
 use crate::data::table::{Cells, Gaps};
@@ -27,7 +28,7 @@ use column::{CellForm, Scan, TextColumn};
 use records::{Records, quote};
 
 /// How a CSV file is to be read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CsvOptions {
     /// The byte between fields.
     pub delimiter: u8,
@@ -100,7 +101,26 @@ impl CsvTable {
     /// # Errors
     /// Reading or unpacking fails; an empty file, bad UTF-8, two columns of one name, a row with more or fewer fields than the
     /// header; text in a column that is stated to hold numbers or dates; infinities; an option that names no column.
-    pub fn read(mut input: impl Read, path: &Path, options: &CsvOptions, schema: &SchemaOptions) -> Result<CsvTable> {
+    pub fn read(input: impl Read, path: &Path, options: &CsvOptions, schema: &SchemaOptions) -> Result<CsvTable> {
+        CsvTable::read_known(input, path, options, schema, true)
+    }
+
+    /// Reads a CSV file for a model that was fitted before; `schema` is what the model says of its columns
+    /// ([`VaeImputer::csv_columns`](crate::VaeImputer::csv_columns)). The file may lack some of them: filling says which.
+    ///
+    /// # Errors
+    /// As [`CsvTable::read`], but for options that name no column.
+    pub fn read_fitted(input: impl Read, path: &Path, options: &CsvOptions, schema: &SchemaOptions) -> Result<CsvTable> {
+        CsvTable::read_known(input, path, options, schema, false)
+    }
+
+    fn read_known(
+        mut input: impl Read,
+        path: &Path,
+        options: &CsvOptions,
+        schema: &SchemaOptions,
+        all_known: bool,
+    ) -> Result<CsvTable> {
         let delimiter = char::from(options.delimiter);
         if !delimiter.is_ascii() || matches!(delimiter, '"' | '\r' | '\n') {
             return Err(Error::config("delimiter", format!("{delimiter:?}"), "ASCII, and neither a quote nor a line end"));
@@ -131,7 +151,9 @@ impl CsvTable {
         }
         table.text = String::from_utf8(bytes).map_err(|e| table.not_utf8(&e))?;
         table.read_header()?;
-        schema.check_names(&table.header)?;
+        if all_known {
+            schema.check_names(&table.header)?;
+        }
         let mut scans = table.header.iter().map(|name| Scan::new(name, options, schema)).collect::<Result<Vec<_>>>()?;
         let mut rows = 0;
         let mut records = table.records();
@@ -159,6 +181,17 @@ impl CsvTable {
     /// Column names in file order.
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// The formats of its columns of dates and times, as strftime has them, by column; without those that a format alone does not
+    /// say, with fractions of seconds or an offset.
+    pub fn formats(&self) -> Vec<(String, String)> {
+        let columns = self.header.iter().zip(&self.columns);
+        let format = |(name, column): (&String, &TextColumn)| match &column.form {
+            CellForm::Moment(form) => Some((name.clone(), form.plain()?.to_string())),
+            _ => None,
+        };
+        columns.filter_map(format).collect()
     }
 
     /// What looks wrong though it can be read, or can be read in two ways: [`Warning::NearlyNumeric`],
@@ -385,19 +418,23 @@ impl CsvTable {
         })
     }
 
-    /// The fills of each CSV column.
-    fn fills<'a>(&'a self, schema: &'a Schema, gaps: &'a Gaps, cells: &'a Cells, round: bool) -> Result<Vec<Fills<'a>>> {
+    /// The fills of each CSV column of the schema.
+    fn fills<'a>(&'a self, schema: &'a Schema, gaps: &'a Gaps, cells: &'a Cells, round: bool) -> Result<Vec<Option<Fills<'a>>>> {
+        let filled = schema.columns().iter().zip(&gaps.rows).filter(|(_, rows)| !rows.is_empty());
+        if let Some((column, _)) = filled.into_iter().find(|(c, _)| !self.header.iter().any(|name| name == c.name())) {
+            let (name, path) = (column.name(), self.path.display());
+            return Err(Error::schema(format!("column `{name}` of the filled table is not in `{path}`")));
+        }
         let columns = self.header.iter().zip(&self.columns);
-        let one = |(name, text): (&String, &'a TextColumn)| match schema.columns().iter().position(|c| c.name() == name) {
-            None => Err(Error::schema(format!("column `{name}` of `{}` is not in the filled table", self.path.display()))),
-            Some(j) => {
-                let column = &schema.columns()[j];
-                let levels = column.levels().iter().map(|l| text.form.level(l)).collect();
-                let delimiter = self.delimiter;
-                Ok(Fills { rows: &gaps.rows[j], cells: &cells[j], next: 0, column, text, levels, round, delimiter })
-            }
+        // A column that the fit did not have passes through.
+        let one = |(name, text): (&String, &'a TextColumn)| {
+            let j = schema.columns().iter().position(|c| c.name() == name)?;
+            let column = &schema.columns()[j];
+            let levels = column.levels().iter().map(|l| text.form.level(l)).collect();
+            let delimiter = self.delimiter;
+            Some(Fills { rows: &gaps.rows[j], cells: &cells[j], next: 0, column, text, levels, round, delimiter })
         };
-        columns.map(one).collect()
+        Ok(columns.map(one).collect())
     }
 }
 
@@ -414,10 +451,10 @@ fn copy_row(
     mut copied: usize,
     records: &Records,
     row: usize,
-    fills: &mut [Fills],
+    fills: &mut [Option<Fills>],
 ) -> std::io::Result<usize> {
     for (field, fills) in records.fields.iter().zip(fills) {
-        if let Some(fill) = fills.at(row) {
+        if let Some(fill) = fills.as_mut().and_then(|fills| fills.at(row)) {
             out.write_all(&text.as_bytes()[copied..field.start])?;
             out.write_all(fill.as_bytes())?;
             copied = field.end;

@@ -1,7 +1,9 @@
 //! The marginal distribution of a column of numbers: what the likelihoods start from, and what says which of them may suit.
 
+use serde::{Deserialize, Serialize};
+
 /// Summary of the observed cells, in data units.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Marginal {
     /// Observed cells.
     pub cells: usize,
@@ -23,7 +25,7 @@ pub(crate) struct Marginal {
 pub(crate) const VALUES_MOST: usize = 256;
 
 /// Mean and population standard deviation, the latter above zero.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Moments {
     pub mean: f64,
     pub sd: f64,
@@ -69,6 +71,20 @@ impl Marginal {
             rest_log: Moments::of_logs(&rest),
             unit,
         }
+    }
+
+    /// Whether these are numbers that [`Marginal::of`] can give; a file may say anything.
+    pub fn is_sound(&self) -> bool {
+        let share = |s: f64| s > 0.0 && s <= 1.0;
+        let moments = |m: &Moments| m.mean.is_finite() && m.sd.is_finite() && m.sd > 0.0;
+        self.values.len() <= VALUES_MOST
+            && self.values.iter().all(|v| v.0.is_finite() && share(v.1))
+            && self.values.windows(2).all(|v| v[0].0 < v[1].0)
+            && self.atom.0.is_finite()
+            && share(self.atom.1)
+            && [&self.rest, &self.log, &self.rest_log].into_iter().flatten().all(moments)
+            && self.unit > 0.0
+            && self.unit.is_finite()
     }
 }
 

@@ -3,7 +3,10 @@
 //!
 //! The model's number is the integer itself (days, or counts of a column's time unit), for a decimal its value.
 
-use ::polars::prelude::{ChunkedArray, DataType, NewChunkedArray, NumericNative, PolarsNumericType, Series, TimeUnit};
+use ::polars::prelude::{
+    Categories, ChunkedArray, DataType, FrozenCategories, NewChunkedArray, NumericNative, PolarsNumericType, Series, TimeUnit,
+    TimeZone, UnknownKind,
+};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
 use crate::error::Result;
@@ -46,6 +49,66 @@ pub(crate) fn is_integer(dtype: &DataType) -> bool {
         DataType::Decimal(_, scale) => *scale == 0,
         _ => dtype.is_integer() && range(dtype).is_some(),
     }
+}
+
+/// The dtypes of columns that are modelled and their names in files, but for those with a unit, a zone, a scale or levels.
+const NAMES: [(&str, DataType); 17] = [
+    ("bool", DataType::Boolean),
+    ("i8", DataType::Int8),
+    ("i16", DataType::Int16),
+    ("i32", DataType::Int32),
+    ("i64", DataType::Int64),
+    ("i128", DataType::Int128),
+    ("u8", DataType::UInt8),
+    ("u16", DataType::UInt16),
+    ("u32", DataType::UInt32),
+    ("u64", DataType::UInt64),
+    ("f32", DataType::Float32),
+    ("f64", DataType::Float64),
+    ("str", DataType::String),
+    ("date", DataType::Date),
+    ("time", DataType::Time),
+    ("null", DataType::Null),
+    ("other", DataType::Unknown(UnknownKind::Any)),
+];
+const UNITS: [(&str, TimeUnit); 3] =
+    [("ms", TimeUnit::Milliseconds), ("us", TimeUnit::Microseconds), ("ns", TimeUnit::Nanoseconds)];
+
+/// A dtype as a word in a file: `i64`, `datetime[us, Europe/Rome]`, `decimal[10, 2]`, `enum`; `other` for those without a
+/// model.
+pub(crate) fn name(dtype: &DataType) -> String {
+    let of = |unit: &TimeUnit| UNITS.iter().find(|u| u.1 == *unit).map_or("us", |u| u.0);
+    match dtype {
+        DataType::Datetime(unit, None) => format!("datetime[{}]", of(unit)),
+        DataType::Datetime(unit, Some(zone)) => format!("datetime[{}, {zone}]", of(unit)),
+        DataType::Duration(unit) => format!("duration[{}]", of(unit)),
+        DataType::Decimal(precision, scale) => format!("decimal[{precision}, {scale}]"),
+        DataType::Categorical(..) => "categorical".into(),
+        DataType::Enum(..) => "enum".into(),
+        _ => NAMES.iter().find(|(_, known)| known == dtype).map_or("other", |(name, _)| name).into(),
+    }
+}
+
+/// The dtype that [`name`] gave a word for; an enum has the given levels.
+pub(crate) fn named(name: &str, levels: &[String]) -> Option<DataType> {
+    let (word, arguments) = name.strip_suffix(']').and_then(|n| n.split_once('[')).unwrap_or((name, ""));
+    let mut arguments = arguments.split(", ");
+    let first = arguments.next()?;
+    let unit = || UNITS.iter().find(|u| u.0 == first).map(|u| u.1);
+    Some(match word {
+        "datetime" => match arguments.next() {
+            None => DataType::Datetime(unit()?, None),
+            Some(zone) => DataType::Datetime(unit()?, TimeZone::opt_try_new(Some(zone)).ok()?),
+        },
+        "duration" => DataType::Duration(unit()?),
+        "decimal" => {
+            let (precision, scale) = (first.parse().ok()?, arguments.next()?.parse().ok()?);
+            ((1..=38).contains(&precision) && scale <= precision).then_some(DataType::Decimal(precision, scale))?
+        }
+        "categorical" => DataType::from_categories(Categories::global()),
+        "enum" => DataType::from_frozen_categories(FrozenCategories::new(levels.iter().map(String::as_str)).ok()?),
+        _ => NAMES.iter().find(|(known, _)| *known == name)?.1.clone(),
+    })
 }
 
 /// Least and greatest number that a cell can hold, infinite where there is none; all floats but f32 are unlimited.
@@ -269,6 +332,36 @@ mod tests {
             assert_eq!(text(&dtype, cell), expected);
             assert_eq!(parse(&dtype, expected), Some(cell), "{dtype}: {expected}");
         }
+    }
+
+    #[test]
+    fn dtypes_have_names_in_files() {
+        let levels = ["b", "a"].map(String::from);
+        let zone = |zone| TimeZone::opt_try_new(Some(zone)).unwrap();
+        let mut all: Vec<DataType> = NAMES.map(|(_, dtype)| dtype).to_vec();
+        all.extend(UNITS.map(|u| DataType::Datetime(u.1, None)));
+        all.extend(UNITS.map(|u| DataType::Duration(u.1)));
+        all.extend([DataType::Datetime(TimeUnit::Nanoseconds, zone("Europe/Rome")), DataType::Decimal(38, 2)]);
+        all.push(DataType::from_categories(Categories::global()));
+        all.push(DataType::from_frozen_categories(FrozenCategories::new(["b", "a"]).unwrap()));
+        for dtype in all {
+            assert_eq!(named(&name(&dtype), &levels), Some(dtype.clone()), "{dtype}");
+        }
+        assert_eq!(name(&DataType::List(Box::new(DataType::Int8))), "other");
+        for bad in [
+            "",
+            "[",
+            "i64[",
+            "datetime",
+            "datetime[us, Nowhere/At all]",
+            "decimal[99, 2]",
+            "decimal[2, 3]",
+            "decimal[0, 0]",
+            "list",
+        ] {
+            assert_eq!(named(bad, &levels), None, "{bad}");
+        }
+        assert_eq!(named("enum", &["a", "a"].map(String::from)), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! DataFrame to [`Table`] and back. Observed cells are copied from the input column, never rebuilt from floats.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -13,7 +13,7 @@ use polars::prelude::{
 use crate::data::physical;
 use crate::data::schema::{Column, LEVEL_CAP, Profile, Role, Schema, SchemaOptions, Values};
 use crate::data::table::{Cells, Gaps, Table};
-use crate::error::{Error, ErrorKind, Result, Warning};
+use crate::error::{Error, ErrorKind, Result, Warning, count};
 
 impl Schema {
     /// Infers the schema of a frame by the rules at [`ColumnKind`](crate::ColumnKind). Cost: one pass over the table.
@@ -31,13 +31,47 @@ impl Schema {
     pub fn infer_with(df: &DataFrame, options: &SchemaOptions) -> Result<Schema> {
         let names: Vec<String> = df.columns().iter().map(|c| c.name().to_string()).collect();
         options.check_names(&names)?;
-        let profile = |c: &PlColumn| {
-            let left_out = options.exclude.iter().any(|e| e == c.name().as_str());
-            profile(c, left_out)
-        };
+        let (df, _) = &learned(df, options.ignore.as_deref(), options.weights.as_deref())?;
+        let profile = |c: &PlColumn| profile(c, options.leaves_out(c.name()));
         let profiles = df.columns().iter().map(profile).collect::<Result<Vec<_>>>()?;
         Schema::from_profiles(profiles, options)
     }
+}
+
+/// The rows that a fit learns from, and what each of them counts for, one on average.
+pub(crate) fn learned(df: &DataFrame, ignore: Option<&str>, weights: Option<&str>) -> Result<(DataFrame, Option<Vec<f64>>)> {
+    let numbers = |name: &str, due: &str, fits: fn(f64) -> bool| -> Result<Vec<f64>> {
+        let numbers = df.column(name)?.as_materialized_series().cast(&DataType::Float64)?;
+        let numbers: Vec<f64> = numbers.f64()?.iter().map(|x| x.unwrap_or(f64::NAN)).collect();
+        match numbers.iter().position(|&x| !fits(x)) {
+            None => Ok(numbers),
+            Some(row) => {
+                let found = df.column(name)?.get(row)?.to_string();
+                Err(ErrorKind::Value { column: name.into(), row: row + 1, found, expected: due.into() }.into())
+            }
+        }
+    };
+    if ignore.is_none() && weights.is_none() {
+        return Ok((df.clone(), None));
+    }
+    let ignored =
+        ignore.map(|name| numbers(name, "true or false, or 0 or 1, is due in the column of --ignore", |x| x == 0.0 || x == 1.0));
+    let weights = weights.map(|name| numbers(name, "a weight from zero is due", |x| (0.0..f64::INFINITY).contains(&x)));
+    let (ignored, weights) = (ignored.transpose()?, weights.transpose()?);
+    let counts = |row: usize| ignored.as_ref().is_none_or(|x| x[row] == 0.0) && weights.as_ref().is_none_or(|w| w[row] > 0.0);
+    let rows: Vec<usize> = (0..df.height()).filter(|&row| counts(row)).collect();
+    if rows.is_empty() && df.height() > 0 {
+        return Err(Error::schema("no row is left to learn from: all are ignored or of weight zero"));
+    }
+    let mask = BooleanChunked::from_iter_values(PlSmallStr::EMPTY, (0..df.height()).map(counts));
+    let weights = weights.map(|w| {
+        let kept: Vec<f64> = rows.iter().map(|&row| w[row]).collect();
+        // One on average; by the largest first, because they may be anywhere in the range of f64.
+        let largest = kept.iter().copied().fold(0.0, f64::max);
+        let mean = kept.iter().map(|w| w / largest).sum::<f64>() / kept.len() as f64;
+        kept.iter().map(|w| w / largest / mean).collect()
+    });
+    Ok((df.filter(&mask)?, weights))
 }
 
 /// A column's cells.
@@ -231,11 +265,17 @@ impl Table {
         let mut values = Array2::from_elem((n, d), f64::NAN);
         let mut gaps = Gaps { rows: vec![Vec::new(); schema.columns().len()], missing: vec![0; schema.columns().len()] };
         let mut warnings = Vec::new();
-        let mut absent = Vec::new();
+        let mut mismatches = Vec::new();
         let place: HashMap<usize, usize> = schema.modelled().iter().enumerate().map(|(k, &j)| (j, k)).collect();
         for (j, column) in schema.columns().iter().enumerate() {
             let Ok(input) = df.column(&column.name) else {
-                absent.push(column.name.as_str());
+                // What is not modelled is not missed.
+                if !matches!(column.role, Role::Left(_)) {
+                    match schema.lenient {
+                        true => warnings.push(Warning::AbsentColumn { column: column.name.clone() }),
+                        false => mismatches.push(format!("`{}` is absent, due {}", column.name, column.dtype)),
+                    }
+                }
                 continue;
             };
             if matches!(column.role, Role::Left(_)) {
@@ -249,12 +289,8 @@ impl Table {
                 continue;
             }
             if !agrees(&column.dtype, input.dtype()) {
-                return Err(Error::schema(format!(
-                    "column `{}` is of type {} here and of type {} in the fit",
-                    column.name,
-                    input.dtype(),
-                    column.dtype
-                )));
+                mismatches.push(format!("`{}` is of type {}, due {}", column.name, input.dtype(), column.dtype));
+                continue;
             }
             let codes = codes_of(input, column, &mut warnings)?;
             for (row, cell) in codes.into_iter().enumerate() {
@@ -277,19 +313,27 @@ impl Table {
         let constant = |j: &usize| matches!(schema.columns()[*j].role, Role::Constant(_)) && !gaps.rows[*j].is_empty();
         let column = |j: usize| schema.columns()[j].name.clone();
         warnings.extend((0..gaps.rows.len()).filter(constant).map(|j| Warning::ConstantColumn { column: column(j) }));
-        if !absent.is_empty() {
-            return Err(Error::schema(format!("the table lacks columns that the fit had: {}", absent.join(", "))));
+        if !mismatches.is_empty() {
+            let columns = count(mismatches.len(), "column");
+            let message = format!("the table does not agree with the fit in {columns}: {}", mismatches.join("; "));
+            return Err(Error::schema(message));
         }
-        Ok(Table { schema: schema.clone(), values, gaps, warnings })
+        let known: HashSet<&str> = schema.columns().iter().map(|c| c.name()).collect();
+        let extra = df.columns().iter().filter(|c| c.null_count() > 0 && !known.contains(c.name().as_str()));
+        warnings.extend(extra.map(|c| Warning::ExtraColumn { column: c.name().to_string(), missing: c.null_count() }));
+        Ok(Table { schema: schema.clone(), values, gaps, warnings, weights: None })
     }
 }
 
 /// Whether a column of `found` can be read where the fit had `fitted`: the same dtype, both integers, floats or decimals, or both
-/// text.
+/// text; booleans may be text too.
 fn agrees(fitted: &DataType, found: &DataType) -> bool {
     let number = |t: &DataType| is_supported(t) && (t.is_primitive_numeric() || t.is_decimal());
     let text = |t: &DataType| matches!(t, DataType::String | DataType::Categorical(..) | DataType::Enum(..));
-    fitted == found || (number(fitted) && number(found)) || (text(fitted) && text(found))
+    fitted == found
+        || (number(fitted) && number(found))
+        || (text(fitted) && text(found))
+        || (*fitted == DataType::Boolean && text(found))
 }
 
 enum Cell {

@@ -2,21 +2,23 @@
 //! the networks read and the target the likelihood scores.
 
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use crate::data::classes::Classes;
 use crate::data::marginal::Marginal;
-use crate::data::schema::ColumnKind;
+use crate::data::schema::{Column, ColumnKind};
 use crate::data::table::Table;
 use crate::kernel::{NOWHERE, Real};
 
 /// How each modelled column becomes numbers of order one; in the model's column order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scaling {
     pub columns: Vec<ColumnScaling>,
 }
 
 /// One column's scaling.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum ColumnScaling {
     /// Numbers: standardised for the likelihood; standardised, piecewise-linear and flagged for the networks.
     Number {
@@ -164,6 +166,33 @@ impl<F: Real> Features<F> {
 }
 
 impl ColumnScaling {
+    /// Whether these are constants that a fit can give for a column; a file may say anything.
+    pub fn is_sound(&self, column: &Column) -> bool {
+        match self {
+            ColumnScaling::Number { mean, sd, min, max, edges, marginal } => {
+                column.kind.is_numeric()
+                    && *sd > 0.0
+                    && [mean, sd, min, max].into_iter().chain(edges).all(|x| x.is_finite())
+                    && min < max
+                    && edges.len() > 1
+                    && edges.windows(2).all(|e| e[0] < e[1])
+                    && marginal.is_sound()
+            }
+            ColumnScaling::Levels { classes } => column.kind.has_levels() && classes.is_sound(column.levels.len()),
+        }
+    }
+
+    /// Whether a number lies further outside the observed range than half its width, where no fill goes.
+    pub fn is_outside(&self, x: f64) -> bool {
+        match self {
+            ColumnScaling::Number { min, max, .. } => {
+                let slack = 0.5 * max - 0.5 * min;
+                x < min - slack || x > max + slack
+            }
+            ColumnScaling::Levels { .. } => false,
+        }
+    }
+
     /// Dense features: a number's value, bins and flag; a flag of levels.
     fn dense(&self) -> usize {
         match self {

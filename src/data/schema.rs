@@ -274,6 +274,13 @@ pub struct SchemaOptions {
     pub exclude: Vec<String>,
     /// Fill these columns only; every column when empty.
     pub only: Vec<String>,
+    /// A column of booleans, or of 0 and 1: rows where it is true are filled and not learned from, neither by the schema nor
+    /// by a fit. The column itself is kept and not modelled.
+    pub ignore: Option<String>,
+    /// A column of row weights, numbers from zero: the autoencoder's training draws each row, and stops by the loss of its
+    /// held-out cells, in proportion to its weight. A row of weight zero is not learned from at all; other than that, scales,
+    /// levels, families, expected errors and the other methods count every row once. The column itself is kept and not modelled.
+    pub weights: Option<String>,
 }
 
 impl SchemaOptions {
@@ -306,6 +313,23 @@ impl SchemaOptions {
         self
     }
 
+    /// Names the column that says which rows are filled but not learned from.
+    pub fn ignore(mut self, column: &str) -> Self {
+        self.ignore = Some(column.into());
+        self
+    }
+
+    /// Names the column of row weights.
+    pub fn weights(mut self, column: &str) -> Self {
+        self.weights = Some(column.into());
+        self
+    }
+
+    /// Whether a column is kept and not modelled because the options say so.
+    pub(crate) fn leaves_out(&self, column: &str) -> bool {
+        self.exclude.iter().chain(&self.ignore).chain(&self.weights).any(|c| c == column)
+    }
+
     /// Fills this column (and others so named) only.
     pub fn only(mut self, column: &str) -> Self {
         self.only.push(column.into());
@@ -329,7 +353,7 @@ impl SchemaOptions {
     /// Checks that every column named exists.
     pub(crate) fn check_names(&self, known: &[String]) -> Result<()> {
         let named = self.columns.iter().map(|s| &s.name);
-        for column in named.chain(&self.exclude).chain(&self.only) {
+        for column in named.chain(&self.exclude).chain(&self.only).chain(&self.ignore).chain(&self.weights) {
             if !known.contains(column) {
                 return Err(ErrorKind::UnknownColumn { column: column.clone(), known: known.to_vec() }.into());
             }
@@ -412,6 +436,11 @@ impl Column {
         self.kind
     }
 
+    /// Its type in the table that the schema was inferred from.
+    pub fn dtype(&self) -> &DataType {
+        &self.dtype
+    }
+
     /// How it is modelled, if it is: in a fitted imputer's schema the family that was chosen, before a fit the family that
     /// is named or, failing that, the first to be tried.
     pub fn family(&self) -> Option<Family> {
@@ -434,6 +463,30 @@ impl Column {
             Role::Left(why) => Some(why),
             _ if !self.asked => Some(Left::NotAsked),
             _ => None,
+        }
+    }
+
+    /// Whether role, kind, family, levels, bounds and step go together, as those that a fit gives do; a file may say anything.
+    pub(crate) fn is_sound(&self) -> bool {
+        let is_level = |x: f64| x.fract() == 0.0 && x >= 0.0 && x < self.levels.len() as f64;
+        let cells = match (&self.role, self.kind.is_numeric()) {
+            (Role::Left(_), _) => return true,
+            (Role::Constant(x), true) => x.is_finite(),
+            (Role::Constant(x), false) => is_level(*x),
+            (Role::Modelled, _) => self.family.fits(self.kind),
+        };
+        let (low, high) = self.range();
+        // From the last decimal of a decimal to a day in nanoseconds.
+        let step = self.step.is_none_or(|step| (1e-38..=1e15).contains(&step));
+        let kind = if self.kind.is_numeric() { self.levels.is_empty() } else { self.kind.has_levels() };
+        cells && kind && step && low <= high && self.bounds.0 < f64::INFINITY && self.bounds.1 > f64::NEG_INFINITY
+    }
+
+    /// A number of the column for people: a date where it is one.
+    pub(crate) fn text(&self, x: f64) -> String {
+        match Bound::of(x, &self.dtype) {
+            Bound::Text(text) => text,
+            Bound::Number(x) => x.to_string(),
         }
     }
 
@@ -489,13 +542,19 @@ pub struct Schema {
     /// Places of the modelled columns, in the model's order: by name, so that a fit does not depend on column order.
     modelled: Vec<usize>,
     warnings: Vec<Warning>,
+    /// The columns that say which rows a fit learns from, and how much: [`SchemaOptions::ignore`], [`SchemaOptions::weights`].
+    pub(crate) ignore: Option<String>,
+    pub(crate) weights: Option<String>,
+    /// A table may lack columns of the fit.
+    pub(crate) lenient: bool,
 }
 
 impl Schema {
-    fn new(columns: Vec<Column>, warnings: Vec<Warning>) -> Schema {
+    /// `columns` in table order.
+    pub(crate) fn new(columns: Vec<Column>, warnings: Vec<Warning>) -> Schema {
         let mut modelled: Vec<usize> = (0..columns.len()).filter(|&j| columns[j].role == Role::Modelled).collect();
         modelled.sort_by(|&a, &b| columns[a].name.cmp(&columns[b].name));
-        Schema { columns, modelled, warnings }
+        Schema { columns, modelled, warnings, ignore: None, weights: None, lenient: false }
     }
 
     /// What the inference decided alone.
@@ -610,7 +669,8 @@ impl Schema {
         options.check_names(&names)?;
         let mut warnings = Vec::new();
         let columns = profiles.into_iter().map(|p| column_of(p, options, &mut warnings)).collect::<Result<Vec<_>>>()?;
-        Ok(Schema::new(columns, warnings))
+        let (ignore, weights) = (options.ignore.clone(), options.weights.clone());
+        Ok(Schema { ignore, weights, ..Schema::new(columns, warnings) })
     }
 }
 
@@ -630,7 +690,7 @@ fn column_of(p: Profile, options: &SchemaOptions, warnings: &mut Vec<Warning>) -
         role: Role::Left(Left::Excluded),
         asked: options.only.is_empty() || options.only.contains(&p.name),
     };
-    if options.exclude.contains(&p.name) || spec.kind == Some(ColumnKind::Ignored) {
+    if options.leaves_out(&p.name) || spec.kind == Some(ColumnKind::Ignored) {
         return Ok(out);
     }
     if let Values::Unsupported = p.values {

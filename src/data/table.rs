@@ -18,6 +18,8 @@ pub(crate) struct Table {
     pub gaps: Gaps,
     /// What was met that the schema did not know: unseen levels, gaps of constant columns.
     pub warnings: Vec<Warning>,
+    /// What each row counts for in a training, (n,), above zero and one on average; `None` where all are alike.
+    pub weights: Option<Vec<f64>>,
 }
 
 /// Cells to fill, and how many are missing at all; one entry a column of the schema, in table order.

@@ -3,6 +3,7 @@
 pub(crate) mod knn;
 pub(crate) mod mean;
 pub(crate) mod vae;
+mod store;
 mod uncertainty;
 
 use std::fmt;
@@ -16,7 +17,7 @@ use serde::Serialize;
 use crate::data::arrow::fill::{draw_batch, fill_batch};
 use crate::data::arrow::to_batch;
 use crate::data::csv::CsvTable;
-use crate::data::polars::write_cells;
+use crate::data::polars::{learned, write_cells};
 use crate::data::schema::{ColumnKind, Left, Schema};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::error::{Error, Result, Warning, count};
@@ -464,7 +465,8 @@ pub(crate) fn check_m(m: usize) -> Result<()> {
 ///
 /// A schema inferred from the same frame sees to that; one of another frame may not.
 pub(crate) fn table_to_fit(df: &DataFrame, schema: &Arc<Schema>) -> Result<Table> {
-    let table = Table::from_frame(df, schema)?;
+    let (df, weights) = learned(df, schema.ignore.as_deref(), schema.weights.as_deref())?;
+    let table = Table { weights, ..Table::from_frame(&df, schema)? };
     let mut columns = schema.modelled_columns().zip(table.values.columns());
     match columns.find(|(_, cells)| cells.iter().all(|x| x.is_nan())) {
         None => Ok(table),

@@ -10,8 +10,9 @@ use ::polars::prelude::DataFrame;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
+use crate::data::csv::CsvOptions;
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
-use crate::data::schema::{Column, Family, Schema};
+use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Role, Schema, SchemaOptions};
 use crate::data::table::Table;
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::{
@@ -127,8 +128,9 @@ impl VaeConfig {
         let plan = self.plan(&table)?;
         let scaling = Scaling::fit(&table);
         let rows: Rows<f32> = scaling.rows(&table);
+        let weights = table.weights.clone();
         drop(table);
-        let data = Data { schema, scaling: &scaling, rows: &rows, plan: &plan, start };
+        let data = Data { schema, scaling: &scaling, rows: &rows, weights: weights.as_deref(), plan: &plan, start };
         let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
             true => Trained { vae: data.network(&data.candidates())?, members: Vec::new(), scores: Vec::new() },
             false => self.train(&data, on_progress)?,
@@ -142,6 +144,16 @@ impl VaeConfig {
             scaling,
             members: Vec::new(),
             scores,
+            csv: (CsvOptions::default(), Vec::new()),
+            training: Training {
+                version: env!("CARGO_PKG_VERSION").into(),
+                config: VaeConfig { threads: None, ..self.clone() },
+                rows: rows.target.nrows(),
+                width: plan.width,
+                depth: plan.depth,
+                epochs: members.iter().map(|m| m.epochs).collect(),
+                held_out: members.iter().map(|m| m.held.len).collect(),
+            },
             seed: self.seed,
             threads: self.threads,
         };
@@ -172,7 +184,7 @@ impl VaeConfig {
         // Without a choice of families.
         let families: Vec<Family> = schema.modelled_columns().map(|c| c.family).collect();
         let schema = &schema.with_families(&families);
-        let data = Data { schema, scaling: &scaling, rows: &rows, plan: &plan, start: Instant::now() };
+        let data = Data { schema, scaling: &scaling, rows: &rows, weights: None, plan: &plan, start: Instant::now() };
         let trained = self.train(&data, &mut |_| ControlFlow::Continue(()))?;
         let seconds = data.start.elapsed().as_secs_f64();
         Ok((seconds, plan.members as f64 * plan.operations(&trained.vae)))
@@ -217,9 +229,9 @@ impl VaeConfig {
 
     /// A training of `vae` that may take a share of the time limit.
     fn trainer<'a>(&self, data: &Data<'a>, vae: &'a Vae, plan: &'a Plan, share: f64, stop: &'a AtomicBool) -> Trainer<'a> {
-        let Data { scaling, rows, start, .. } = *data;
+        let Data { scaling, rows, weights, start, .. } = *data;
         let time_limit = self.time_limit.map(|t| t.mul_f64(share));
-        Trainer { vae, scaling, rows, plan, seed: self.seed, time_limit, start, stop }
+        Trainer { vae, scaling, rows, weights, plan, seed: self.seed, time_limit, start, stop }
     }
 }
 
@@ -231,6 +243,7 @@ struct Data<'a> {
     schema: &'a Schema,
     scaling: &'a Scaling,
     rows: &'a Rows<f32>,
+    weights: Option<&'a [f64]>,
     plan: &'a Plan,
     start: Instant,
 }
@@ -288,17 +301,41 @@ fn antithetic(seed: u64, draws: usize, latent: usize) -> Array2<f32> {
 /// The fitted variational autoencoder.
 #[derive(Clone, Debug)]
 pub struct VaeImputer {
-    schema: Arc<Schema>,
-    scaling: Scaling,
-    vae: Vae,
+    pub(super) schema: Arc<Schema>,
+    pub(super) scaling: Scaling,
+    pub(super) vae: Vae,
     /// One weight vector a member; none where no column is modelled.
-    members: Vec<Vec<f32>>,
-    noise: Array2<f32>,
+    pub(super) members: Vec<Vec<f32>>,
+    /// Latent points that the fills of all rows share, (draws, latent).
+    pub(super) noise: Array2<f32>,
     /// One entry a modelled column: the families tried.
-    scores: Vec<Vec<FamilyScore>>,
-    info: FittedInfo,
-    seed: u64,
-    threads: Option<usize>,
+    pub(super) scores: Vec<Vec<FamilyScore>>,
+    pub(super) info: FittedInfo,
+    pub(super) training: Training,
+    /// How CSV files are read for it: missing tokens, decimal mark, and what is stated of columns.
+    pub(super) csv: (CsvOptions, Vec<ColumnSpec>),
+    pub(super) seed: u64,
+    pub(super) threads: Option<usize>,
+}
+
+/// How a fit went: the summary of a training.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Training {
+    /// The version of this crate that fitted.
+    pub version: String,
+    /// What was asked for, but for the number of threads, which the answer does not depend on.
+    pub config: VaeConfig,
+    /// Rows of the fitted table.
+    pub rows: usize,
+    /// Width and depth of the networks' hidden layers.
+    pub width: usize,
+    /// See `width`.
+    pub depth: usize,
+    /// Epochs of each network.
+    pub epochs: Vec<usize>,
+    /// Cells held out of each network's training.
+    pub held_out: Vec<usize>,
 }
 
 impl Fit for VaeConfig {
@@ -404,6 +441,92 @@ impl VaeImputer {
             let blocks = all.par_chunks(BLOCK).map_init(buffers, block_bound);
             blocks.collect::<Vec<Vec<f64>>>().concat()
         })
+    }
+
+    /// Sets the number of threads; all cores when `None`. The answer does not depend on it.
+    pub fn with_threads(mut self, threads: Option<usize>) -> VaeImputer {
+        self.threads = threads;
+        self
+    }
+
+    /// Keeps how the CSV file of the fit was read, so that others are read likewise ([`VaeImputer::csv_columns`]): the missing
+    /// tokens and the decimal mark, and columns' own tokens and formats.
+    pub fn with_csv(mut self, options: &CsvOptions, columns: &SchemaOptions) -> VaeImputer {
+        let stated = |c: &Column| {
+            let ColumnSpec { name, na, format, .. } = columns.spec(c.name());
+            (na.is_some() || format.is_some()).then_some(ColumnSpec { name, na, format, ..ColumnSpec::default() })
+        };
+        self.csv = (options.clone(), self.schema.columns().iter().filter_map(stated).collect());
+        self
+    }
+
+    /// How the CSV file of the fit was read; the defaults if it was none.
+    pub fn csv_options(&self) -> &CsvOptions {
+        &self.csv.0
+    }
+
+    /// What the model says of the columns of a CSV file, for [`CsvTable::read_fitted`](crate::CsvTable::read_fitted): numbers stay
+    /// numbers and levels levels, whatever this file's cells look like.
+    ///
+    /// ```
+    /// use lacuna::{CsvTable, Fit, Imputer, SchemaOptions, VaeConfig};
+    /// use polars::prelude::*;
+    /// let code: Vec<&str> = (0..60).map(|i| if i % 3 == 0 { "A1" } else { "7" }).collect();
+    /// let x: Vec<f64> = (0..60).map(|i| f64::from(i % 3)).collect();
+    /// let imputer = VaeConfig::default().epochs(2).fit(&df!("code" => code, "x" => x)?)?;
+    /// let csv = CsvTable::read_fitted("x,code\n,7\n2,\n".as_bytes(), "t.csv".as_ref(), imputer.csv_options(), &imputer.csv_columns())?;
+    /// assert_eq!(csv.to_frame()?.dtypes(), [DataType::Int64, DataType::String]);
+    /// assert_eq!(imputer.fill(&csv.to_frame()?)?.report.filled(), 2);
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    pub fn csv_columns(&self) -> SchemaOptions {
+        let mut options = SchemaOptions::default();
+        for c in self.schema.columns() {
+            let spec = self.csv.1.iter().find(|s| s.name == c.name);
+            let mut spec = spec.cloned().unwrap_or_else(|| ColumnSpec { name: c.name.clone(), ..ColumnSpec::default() });
+            let is_number = c.dtype.is_primitive_numeric() || c.dtype.is_decimal();
+            if matches!(c.role, Role::Left(_)) {
+                options.exclude.push(c.name.clone());
+            } else if is_number {
+                spec.kind = Some(if c.kind.is_numeric() { c.kind } else { ColumnKind::Continuous });
+            } else if !c.dtype.is_temporal() {
+                spec.levels = Some(c.levels.clone());
+            }
+            options.columns.push(spec);
+        }
+        options
+    }
+
+    /// Takes columns that a table lacks as wholly missing, with a warning each, where it would be an error. The output has the
+    /// columns of the table given.
+    ///
+    /// ```
+    /// # use lacuna::{Fit, Imputer, VaeConfig};
+    /// # use polars::prelude::*;
+    /// let x: Vec<f64> = (0..60).map(f64::from).collect();
+    /// let imputer = VaeConfig::default().epochs(2).fit(&df!("x" => &x, "y" => &x)?)?;
+    /// let half = df!("x" => [Some(3.0), None])?;
+    /// assert!(imputer.fill(&half).is_err());
+    /// let filled = imputer.allow_missing_columns().fill(&half)?;
+    /// assert_eq!(filled.frame.get_column_names(), ["x"]);
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    pub fn allow_missing_columns(mut self) -> VaeImputer {
+        Arc::make_mut(&mut self.schema).lenient = true;
+        self
+    }
+
+    /// The frame's cells, with a warning for each column that has some far outside the range of the fit.
+    fn table(&self, df: &DataFrame) -> Result<Table> {
+        let mut table = Table::from_frame(df, &self.schema)?;
+        for (k, scaling) in self.scaling.columns.iter().enumerate() {
+            let mut outside = table.values.column(k).into_iter().copied().filter(|&x| scaling.is_outside(x));
+            if let Some(first) = outside.next() {
+                let (column, cells) = (self.column(k), 1 + outside.count());
+                table.warnings.push(Warning::OutsideRange { column: column.name.clone(), cells, example: column.text(first) });
+            }
+        }
+        Ok(table)
     }
 
     /// Expected values of every outcome of some rows, in model units, averaged over the given members: left in the block.
@@ -527,7 +650,7 @@ impl Imputer for VaeImputer {
     }
 
     fn fill(&self, df: &DataFrame) -> Result<Filled> {
-        let table = Table::from_frame(df, &self.schema)?;
+        let table = self.table(df)?;
         let rows: Rows<f32> = self.scaling.rows(&table);
         let starts = outcome_starts(&self.vae.heads);
         let gaps = gaps_by_row(&table);
@@ -549,7 +672,7 @@ impl Imputer for VaeImputer {
 
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations> {
         check_m(m)?;
-        let table = Table::from_frame(df, &self.schema)?;
+        let table = self.table(df)?;
         let rows: Rows<f32> = self.scaling.rows(&table);
         let latent = self.vae.latent;
         let gaps = gaps_by_row(&table);

@@ -152,6 +152,8 @@ pub(crate) struct Trainer<'a> {
     pub vae: &'a Vae,
     pub scaling: &'a Scaling,
     pub rows: &'a Rows<f32>,
+    /// What each row counts for, above zero, one on average; all alike when `None`.
+    pub weights: Option<&'a [f64]>,
     pub plan: &'a Plan,
     pub seed: u64,
     pub time_limit: Option<Duration>,
@@ -200,7 +202,8 @@ impl Trainer<'_> {
         for (&i, mean) in rows.iter().zip(block.expected.rows()) {
             let mean = mean.to_slice().expect("standard layout");
             for (h, head) in self.vae.heads.iter().enumerate().filter(|(_, head)| held.cells[(i, head.column)]) {
-                total += fill_loss(&mean[starts[h]..starts[h + 1]], self.rows.target[(i, head.column)]);
+                let weight = self.weights.map_or(1.0, |w| w[i]);
+                total += weight * fill_loss(&mean[starts[h]..starts[h + 1]], self.rows.target[(i, head.column)]);
             }
         }
         total
@@ -298,11 +301,29 @@ impl<'a> Fit<'a> {
             let p = step * batch + b;
             if p / n >= order.passes {
                 let index = pair(self.member as u64, order.passes as u64);
-                order.rows.shuffle(&mut stream(self.trainer.seed, Purpose::Shuffle, index));
+                let mut rng = stream(self.trainer.seed, Purpose::Shuffle, index);
+                if let Some(weights) = self.trainer.weights {
+                    choose_by_weight(weights, &mut rng, &mut order.rows);
+                }
+                order.rows.shuffle(&mut rng);
                 order.passes += 1;
             }
             order.step[b] = order.rows[p % n];
         }
+    }
+}
+
+/// As many rows as there are, each about as often as its weight says: points at equal distances along the weights laid
+/// end to end (systematic sampling).
+fn choose_by_weight(weights: &[f64], rng: &mut Stream, rows: &mut [usize]) {
+    let first = rng.random::<f64>();
+    let (mut row, mut end) = (0, weights[0]);
+    for (i, chosen) in rows.iter_mut().enumerate() {
+        while end <= first + i as f64 && row + 1 < weights.len() {
+            row += 1;
+            end += weights[row];
+        }
+        *chosen = row;
     }
 }
 
@@ -448,6 +469,26 @@ fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream
         scaling.write_features(rows, i, visible, &mut batch.visible, r);
         if encoder {
             scaling.write_features(rows, i, observed, &mut batch.observed, r);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_chosen_as_often_as_they_weigh() {
+        let weights = [0.5, 2.5, 0.25, 0.75];
+        let mut counts = [0; 4];
+        let mut rows = [0; 4];
+        for i in 0..1000 {
+            choose_by_weight(&weights, &mut stream(3, Purpose::Shuffle, i), &mut rows);
+            assert!(rows.is_sorted());
+            rows.iter().for_each(|&r| counts[r] += 1);
+        }
+        for (count, weight) in counts.into_iter().zip(weights) {
+            assert!((f64::from(count) / 1000.0 - weight).abs() < 0.06, "{counts:?}");
         }
     }
 }

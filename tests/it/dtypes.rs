@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lacuna::evaluate::{CompareOptions, Mechanism, ampute, compare};
 use lacuna::{
     Bound, ColumnKind, ColumnSpec, Fit, Imputer, KnnConfig, Left, MeanConfig, Report, Schema, SchemaOptions, Strategy, VaeConfig,
-    Warning,
+    VaeImputer, Warning,
 };
 use polars::prelude::*;
 
@@ -251,7 +251,12 @@ pub fn imputers(
         ("knn", Box::new(KnnConfig::default().threads(1).fit_with(df, schema)?)),
     ];
     if let Some(vae) = vae {
-        all.push(("vae", Box::new(vae.fit_with(df, schema)?)));
+        let fitted = vae.fit_with(df, schema)?;
+        let mut file = Vec::new();
+        fitted.save_to(&mut file)?;
+        let loaded = VaeImputer::load_from(file.as_slice(), "model.safetensors")?;
+        all.push(("vae", Box::new(fitted)));
+        all.push(("vae from a file", Box::new(loaded.with_threads(Some(1)))));
     }
     Ok(all)
 }
@@ -421,9 +426,9 @@ fn other_units_zones_and_levels_than_the_fits_are_errors() {
     let seconds = DataType::Datetime(TimeUnit::Microseconds, None);
     assert_eq!(
         error("midnights", &seconds),
-        "column `midnights` is of type datetime[μs] here and of type datetime[ms] in the fit"
+        "the table does not agree with the fit in 1 column: `midnights` is of type datetime[μs], due datetime[ms]"
     );
-    assert!(error("date", &DataType::Int32).contains("of type i32 here and of type date in the fit"));
+    assert!(error("date", &DataType::Int32).contains("`date` is of type i32, due date"));
     let few = FrozenCategories::new(["mid", "low"]).unwrap();
     let e = error("string", &DataType::from_frozen_categories(few));
     assert!(e.starts_with("column `string`: the fit's level 'high' is none of the type enum"), "{e}");

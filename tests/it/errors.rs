@@ -7,7 +7,7 @@ use lacuna::evaluate::{self, CompareOptions};
 use lacuna::polars::prelude::*;
 use lacuna::{
     ColumnKind, ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Family, Fit, Form, Imputer, KnnConfig, MeanConfig, Schema,
-    SchemaOptions, VaeConfig, Warning,
+    SchemaOptions, VaeConfig, VaeImputer, Warning,
 };
 
 const PAGE: &str = include_str!("../../docs/errors.md");
@@ -130,17 +130,52 @@ fn of_settings() -> Vec<String> {
 fn between_tables() -> Vec<String> {
     let frame = df!("x" => [Some(1.5), None, Some(2.5)], "y" => ["a", "b", "a"]).unwrap();
     let fitted = MeanConfig::default().fit(&frame).unwrap();
-    let other = df!("x" => ["a", "b"], "y" => ["a", "b"]).unwrap();
+    let other = df!("x" => ["a", "b"]).unwrap();
     let (two, three) = (read("x\n1\n\n").unwrap(), read("x\n1\n\n3\n").unwrap());
     let filled = MeanConfig::default().fit(&two.1).unwrap().fill(&two.1).unwrap();
     let strange = read("y\n1\n\n").unwrap();
     let write = |table: &CsvTable| filled.write_csv(table, true, Vec::new()).unwrap_err().to_string();
+    vec![fitted.fill(&other).unwrap_err().to_string(), write(&three.0), write(&strange.0)]
+}
+
+fn of_models() -> Vec<String> {
+    let x: Vec<f64> = (0..40).map(f64::from).collect();
+    let model = VaeConfig::default().epochs(1).hidden(4).members(1).fit(&df!("x" => &x, "y" => &x).unwrap()).unwrap();
+    let mut file = Vec::new();
+    model.save_to(&mut file).unwrap();
+    let refused = |file: &[u8]| VaeImputer::load_from(file, "m.safetensors").unwrap_err().to_string();
+    // Of the same length, so that the sizes in the file stay right.
+    let replaced = |from: &str, to: &str| {
+        let at = file.windows(from.len()).position(|w| w == from.as_bytes()).unwrap_or_else(|| panic!("{from}"));
+        [&file[..at], to.as_bytes(), &file[at + from.len()..]].concat()
+    };
+    let version = concat!(r#"{\"format\":1,\"version\":\""#, env!("CARGO_PKG_VERSION"));
+    let mut wild = file.clone();
+    let tensors = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let noise = file.len() - 4 * 2 * 4;
+    assert!(tensors < noise);
+    wild[noise..noise + 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    let kept_out = |df: DataFrame, options| Schema::infer_with(&df, &options).unwrap_err().to_string();
+    let none = SchemaOptions::default();
+    let two = |x: [i64; 2], w: [f64; 2]| df!("t" => x, "w" => w).unwrap();
     vec![
-        fitted.fill(&frame.select(["x"]).unwrap()).unwrap_err().to_string(),
-        fitted.fill(&other).unwrap_err().to_string(),
-        write(&three.0),
-        write(&strange.0),
+        refused(&[&2_u64.to_le_bytes()[..], b"{}"].concat()),
+        refused(&wild),
+        refused(&replaced(r#"\"dtype\":\"f64\""#, r#"\"dtype\":\"f65\""#)),
+        refused(&replaced(version, r#"{\"format\":2,\"version\":\"0.9.0"#)),
+        kept_out(two([0, 2], [1.0, 1.0]), none.clone().ignore("t")),
+        kept_out(two([0, 1], [-1.0, 1.0]), none.clone().weights("w")),
+        kept_out(two([1, 0], [1.0, 0.0]), none.ignore("t").weights("w")),
     ]
+}
+
+/// The warnings of a model and another table.
+fn of_new_tables() -> Vec<String> {
+    let x: Vec<f64> = (0..40).map(f64::from).collect();
+    let model = VaeConfig::default().epochs(1).hidden(4).members(1).fit(&df!("x" => &x, "y" => &x).unwrap()).unwrap();
+    let new = df!("x" => [Some(900.0), None], "z" => [Some(1), None]).unwrap();
+    let warnings = model.allow_missing_columns().fill(&new).unwrap().report.warnings;
+    warnings.iter().map(Warning::to_string).collect()
 }
 
 /// What no small table brings about.
@@ -188,13 +223,13 @@ fn of_results() -> Vec<String> {
 
 #[test]
 fn the_page_of_errors_holds_every_text_as_it_is() {
-    let texts = [of_files(), of_cells(), of_settings(), between_tables(), constructed()].concat();
+    let texts = [of_files(), of_cells(), of_settings(), between_tables(), of_models(), constructed()].concat();
     let page = page();
     let errors = page.iter().position(|l| *l == "column `b` has no observed value and stays empty").expect("warnings");
     for text in &texts {
         assert!(page.contains(&text.as_str()), "not on the page: {text}");
     }
-    let warned = of_results();
+    let warned = [of_results(), of_new_tables()].concat();
     let brought_about: BTreeSet<&str> = texts.iter().chain(&warned).map(String::as_str).collect();
     for line in &page {
         assert!(brought_about.contains(line), "nothing brings this about: {line}");

@@ -47,7 +47,7 @@ fn a_query_is_filled_as_the_table() -> Result<()> {
 fn a_batch_that_does_not_fit_is_an_error_of_the_query() {
     let imputer = MeanConfig::default().fit(&table()).unwrap();
     let e = imputer.fill_lazy(table().drop("n").unwrap().lazy()).collect().unwrap_err();
-    assert!(e.to_string().contains("the table lacks columns that the fit had: n"), "{e}");
+    assert!(e.to_string().contains("in 1 column: `n` is absent, due "), "{e}");
 }
 
 #[test]

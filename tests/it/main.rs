@@ -10,6 +10,7 @@ mod examples;
 mod imputers;
 mod layering;
 mod properties;
+mod store;
 #[cfg(feature = "lazy")]
 mod lazy;
 mod vae;

@@ -143,3 +143,67 @@ fn named_families() {
          choose zero_inflated_gaussian, or state no family"
     );
 }
+
+fn saved(imputer: &lacuna::VaeImputer) -> Vec<u8> {
+    let mut out = Vec::new();
+    imputer.save_to(&mut out).unwrap();
+    out
+}
+
+#[test]
+fn ignored_rows_do_not_leak() {
+    let config = VaeConfig::default().epochs(3).members(1).hidden(8);
+    let mut df = frame(120);
+    // Every fifth row is wild, with a level of its own, and not to be learned from.
+    let out: Vec<bool> = (0..120).map(|i| i % 5 == 2).collect();
+    let wild = |x: Option<f64>, out: bool| if out { Some(1e6) } else { x };
+    let x: Vec<Option<f64>> = df.column("x").unwrap().f64().unwrap().iter().zip(&out).map(|(x, &o)| wild(x, o)).collect();
+    let side: Vec<Option<String>> = df
+        .column("side")
+        .unwrap()
+        .str()
+        .unwrap()
+        .iter()
+        .zip(&out)
+        .map(|(s, &o)| if o { Some("up".into()) } else { s.map(String::from) })
+        .collect();
+    df.with_column(Series::new("x".into(), x).into_column()).unwrap();
+    df.with_column(Series::new("side".into(), side).into_column()).unwrap();
+    df.with_column(Series::new("out".into(), &out).into_column()).unwrap();
+    let options = SchemaOptions::default().ignore("out");
+    let schema = Schema::infer_with(&df, &options).unwrap();
+    assert_eq!(schema.column("side").unwrap().levels(), ["left", "right"]);
+    let kept = df.filter(&out.iter().map(|o| Some(!o)).collect::<BooleanChunked>()).unwrap();
+    let without = Schema::infer_with(&kept, &SchemaOptions::default().exclude("out")).unwrap();
+    let imputer = config.fit_with(&df, &schema).unwrap();
+    assert_eq!(saved(&imputer), saved(&config.fit_with(&kept, &without).unwrap()));
+    // A weight of zero is the same.
+    let weights: Vec<f64> = out.iter().map(|&o| if o { 0.0 } else { 1.0 }).collect();
+    let mut weighted = df.clone();
+    weighted.with_column(Series::new("out".into(), weights).into_column()).unwrap();
+    let zero = Schema::infer_with(&weighted, &SchemaOptions::default().weights("out")).unwrap();
+    assert_eq!(zero.column("side").unwrap().levels(), ["left", "right"]);
+    assert_eq!(config.fit_with(&weighted, &zero).unwrap().training().rows, 96);
+    // Ignored rows are filled all the same.
+    let filled = imputer.fill(&df).unwrap();
+    assert_eq!(filled.frame.column("y").unwrap().null_count(), 0);
+}
+
+#[test]
+fn rows_of_weight_are_learned_from_more() {
+    // Two halves that contradict each other: y = x and y = −x.
+    let n = 400;
+    let x: Vec<f64> = (0..n).map(|i| f64::from(i * 37 % 101) / 25.0 - 2.0).collect();
+    let y: Vec<f64> = (0..n).map(|i| if i % 2 == 0 { x[i as usize] } else { -x[i as usize] }).collect();
+    let slope = |even: f64, odd: f64| {
+        let w: Vec<f64> = (0..n).map(|i| if i % 2 == 0 { even } else { odd }).collect();
+        let df = df!("x" => &x, "y" => &y, "w" => w).unwrap();
+        let schema = Schema::infer_with(&df, &SchemaOptions::default().weights("w")).unwrap();
+        let imputer = VaeConfig::default().epochs(12).members(1).fit_with(&df, &schema).unwrap();
+        let ask = df!("x" => [1.0, -1.0], "y" => [None::<f64>, None], "w" => [1.0, 1.0]).unwrap();
+        let filled = imputer.fill(&ask).unwrap().cells("y").unwrap().1.to_vec();
+        (filled[0] - filled[1]) / 2.0
+    };
+    let (even, odd) = (slope(20.0, 1.0), slope(1.0, 20.0));
+    assert!(even > 0.5 && odd < -0.5, "{even} {odd}");
+}

@@ -395,6 +395,12 @@ impl MomentForm {
         }
     }
 
+    /// The format, if it alone says how the column is read.
+    pub fn plain(&self) -> Option<&str> {
+        let alone = self.fraction.is_none() && self.zone.as_deref().is_none_or(str::is_empty);
+        alone.then_some(&self.format)
+    }
+
     /// The format, for people.
     pub fn describe(&self) -> String {
         let fraction = self.fraction.map_or("", |_| "%.f");

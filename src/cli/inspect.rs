@@ -1,0 +1,92 @@
+//! What a model is, for people and as JSON.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use lacuna::{ColumnKind, ExpectedError, Family, Imputer, Left, Training, VaeImputer};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Model<'a> {
+    training: &'a Training,
+    weights: usize,
+    columns: Vec<Column<'a>>,
+}
+
+#[derive(Serialize)]
+struct Column<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    dtype: String,
+    kind: ColumnKind,
+    family: Option<Family>,
+    levels: usize,
+    left: Option<Left>,
+    expected_error: Option<&'a ExpectedError>,
+}
+
+impl Model<'_> {
+    fn of(model: &VaeImputer) -> Model<'_> {
+        let columns = model.schema().columns().iter().map(|c| Column {
+            name: c.name(),
+            dtype: c.dtype().to_string(),
+            kind: c.kind(),
+            family: c.family(),
+            levels: c.levels().len(),
+            left: c.left(),
+            expected_error: model.expected_error(c.name()),
+        });
+        Model { training: model.training(), weights: model.weights(), columns: columns.collect() }
+    }
+}
+
+/// All of it as JSON.
+pub fn json(model: &VaeImputer) -> String {
+    serde_json::to_string_pretty(&Model::of(model)).expect("a model's summary is plain data")
+}
+
+/// One line.
+pub fn summary(model: &VaeImputer, path: &Path) -> String {
+    let Model { training, weights, columns } = Model::of(model);
+    let modelled = columns.iter().filter(|c| c.family.is_some()).count();
+    format!(
+        "{}: fitted to {} rows by lacuna {}; {modelled} of {} columns modelled, {} networks, {weights} weights\n",
+        path.display(),
+        training.rows,
+        training.version,
+        columns.len(),
+        training.epochs.len(),
+    )
+}
+
+/// The summary and a table of the columns.
+pub fn text(model: &VaeImputer, path: &Path) -> String {
+    let Model { training, columns, .. } = Model::of(model);
+    let mut out = summary(model, path);
+    let epochs: Vec<String> = training.epochs.iter().map(usize::to_string).collect();
+    let held_out: usize = training.held_out.iter().sum();
+    let (width, depth) = (training.width, training.depth);
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "width {width}, depth {depth}, epochs {}, {held_out} cells held out\n", epochs.join(" + "));
+    let longest = |text: fn(&Column) -> usize| columns.iter().map(text).max().unwrap_or(0).max(6);
+    let (name, dtype) = (longest(|c| c.name.chars().count()), longest(|c| c.dtype.chars().count()));
+    let _ = writeln!(
+        out,
+        "{:name$}  {:dtype$}  {:11}  {:24}  {:>6}  {:>16} {:>10}",
+        "column", "type", "kind", "family", "levels", "expected error", "mean fill"
+    );
+    for c in &columns {
+        let family = c.family.map_or_else(|| "–".to_string(), |f| f.to_string());
+        let levels = if c.levels > 0 { c.levels.to_string() } else { "–".into() };
+        let _ = write!(out, "{:name$}  {:dtype$}  {:11}  {family:24}  {levels:>6}", c.name, c.dtype, c.kind);
+        let _ = match (&c.left, c.expected_error) {
+            (Some(why), _) => writeln!(out, "  {why}"),
+            (None, Some(e)) => {
+                let unit = if c.kind.is_numeric() { "sd" } else { "wrong" };
+                writeln!(out, "  {:>7.3} ± {:.3} {:>9.3} {unit}", e.error, e.standard_error, e.mean_fill)
+            }
+            (None, None) => writeln!(out),
+        };
+    }
+    out
+}
