@@ -189,6 +189,8 @@ impl Law {
     }
 }
 
+/// Columns with a larger count than this are not tried as counts unless named.
+const COUNT_MOST: f64 = 1000.0;
 /// Share of its most frequent value from which a column may have a point mass.
 const ATOM_LEAST: f64 = 0.05;
 /// Distinct values of a column that may be discretised, and cells a value. With more values its own fills gain a little
@@ -209,9 +211,10 @@ pub(crate) fn candidates(column: &Column, scaling: &ColumnScaling) -> Vec<Family
                 out.push(Family::LogNormal);
             }
             // Neither can be narrower than its mean, and a Poisson variable is no wider; what the other columns say may
-            // narrow the spread, but not twentyfold. Factorials of huge numbers say nothing.
+            // narrow the spread, but not twentyfold. Counts in the thousands are numbers like others, and there a mean that is
+            // exponential in the decoder's output overshoots where the largest ones are missing.
             let dispersion = sd * sd / mean;
-            if column.kind == ColumnKind::Count && dispersion > 0.8 && *max < 1e6 {
+            if column.kind == ColumnKind::Count && dispersion > 0.8 && *max < COUNT_MOST {
                 out.push(Family::NegativeBinomial);
                 if dispersion < 20.0 {
                     out.push(Family::Poisson);

@@ -46,7 +46,7 @@ pub(crate) struct Plan {
 /// Rows of a shard: the unit of work of a thread, fixed so that sums come out the same on any number of threads.
 const SHARD: usize = 128;
 /// The hidden share of a row's observed cells is uniform up to this.
-const HIDDEN_MOST: f64 = 0.5;
+const HIDDEN_MOST: f64 = 0.7;
 /// One shard in so many takes the encoder's path, the others the prior's, the path of fills.
 const ENCODER_TURN: usize = 4;
 /// Share of the encoder path's rows that see nothing: the plain VAE, a tenth of all rows.
@@ -439,7 +439,7 @@ pub(crate) fn show_block(
     }
 }
 
-/// The hiding law: per row a hidden share uniform on [0, 0.5] of its observed cells, at least one; on the encoder's
+/// The hiding law: per row a hidden share uniform on [0, 0.7] of its observed cells, at least one; on the encoder's
 /// path two fifths of the rows see nothing.
 fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream, shard: &mut Shard) {
     let (scaling, rows) = (trainer.scaling, trainer.rows);
