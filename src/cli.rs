@@ -1,6 +1,7 @@
 //! The command: parse, derive, run.
 
 mod args;
+mod estimates;
 mod output;
 
 use std::fs::File;
@@ -68,12 +69,13 @@ fn run() -> Result<(), Failure> {
             return Ok(());
         }
         Err(e) if e.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(usage("a command is due: impute, schema or compare; see lacuna --help"));
+            return Err(usage("a command is due: impute, pool, schema or compare; see lacuna --help"));
         }
         Err(e) => return Err(usage(one_line(&e.to_string()))),
     };
     match cli.command {
         Command::Impute(args) => impute(args),
+        Command::Pool(args) => pool(&args),
         Command::Schema(args) => schema(&args.table),
         Command::Compare(args) => compare(&args),
     }
@@ -464,6 +466,16 @@ fn say_warnings<'a>(warnings: impl Iterator<Item = &'a Warning>, quiet: bool) {
     if !quiet {
         warnings.for_each(|w| say(&format!("warning: {w}\n")));
     }
+}
+
+fn pool(args: &args::Pool) -> Result<(), Failure> {
+    let pooled = estimates::pool(open(&args.estimates)?, args)?;
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&pooled).expect("pooled estimates are plain data"),
+        false => estimates::table(&pooled, args.level),
+    };
+    Output::open(Path::new("-"))?.publish(|out| write_text(out, &text))?;
+    Ok(())
 }
 
 fn schema(args: &args::Table) -> Result<(), Failure> {

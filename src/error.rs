@@ -76,6 +76,11 @@ pub enum ErrorKind {
         /// What was found and what to do.
         message: String,
     },
+    /// The estimates of several completed tables do not go together.
+    Pool {
+        /// What was found and what to do.
+        message: String,
+    },
     /// The progress callback asked to stop.
     Interrupted,
     /// polars failed.
@@ -167,7 +172,7 @@ impl fmt::Display for Error {
             ErrorKind::Value { column, row, found, expected } => {
                 write!(f, "column `{column}`, row {row}: found {found}; {expected}")
             }
-            ErrorKind::Schema { message } | ErrorKind::Training { message } => f.write_str(message),
+            ErrorKind::Schema { message } | ErrorKind::Training { message } | ErrorKind::Pool { message } => f.write_str(message),
             ErrorKind::Interrupted => f.write_str("interrupted"),
             ErrorKind::Polars(e) => write!(f, "polars: {e}"),
             ErrorKind::Arrow(e) => write!(f, "arrow: {e}"),
@@ -410,6 +415,7 @@ mod tests {
             ErrorKind::Interrupted => 7,
             ErrorKind::Polars(_) => 8,
             ErrorKind::Arrow(_) => 9,
+            ErrorKind::Pool { .. } => 10,
         }
     }
 
@@ -451,6 +457,7 @@ mod tests {
             ErrorKind::Interrupted,
             ErrorKind::Polars(polars::error::PolarsError::NoData("x".into())),
             ErrorKind::Arrow(arrow::error::ArrowError::InvalidArgumentError("x".into())),
+            ErrorKind::Pool { message: "term `b` is missing in imputation 2; give every term in every imputation".into() },
         ];
         let both = [text("%d/%m/%Y"), text("%m/%d/%Y")];
         let warnings = [

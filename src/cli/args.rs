@@ -15,7 +15,8 @@ use lacuna::ColumnKind;
     after_help = "\
 Examples:
   lacuna impute data.csv -o filled.csv        fill every gap
-  lacuna impute data.csv -m 5 -o draws.csv    five completed tables, for multiple imputation
+  lacuna impute data.csv -m 20 -o draws.csv   twenty completed tables, for multiple imputation
+  lacuna pool estimates.csv                   one answer from the analyses of them
   lacuna schema data.csv > schema.json        see and edit what each column is taken for
   lacuna compare data.csv                     measure the error against mean and nearest neighbours
 
@@ -29,6 +30,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Impute(Impute),
+    Pool(Pool),
     Schema(Schema),
     Compare(Compare),
 }
@@ -97,6 +99,34 @@ pub struct Impute {
 pub enum Shape {
     Long,
     List,
+}
+
+/// Pool the estimates from the completed tables of a multiple imputation, by Rubin's rules.
+///
+/// The file has one line an imputation and term: columns .imp (which table), term (which estimate), estimate, std_error and,
+/// where known, df_complete (degrees of freedom of the analysis in a complete table, such as rows less coefficients; empty or
+/// absent where it has a large-sample standard error). The analyses may come from any software; std.error is read as std_error.
+/// The answer per term: the pooled estimate, its standard error, t, degrees of freedom (Barnard and Rubin 1999), p, the
+/// confidence interval, riv (relative increase in variance by the missing cells), lambda (share of the variance that they cause)
+/// and fmi (fraction of missing information), as in R's mice.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example, from twenty completed tables to one answer:
+  lacuna impute data.csv -m 20 -o draws.csv
+  (analyse the rows of each .imp by themselves; write .imp,term,estimate,std_error to estimates.csv)
+  lacuna pool estimates.csv")]
+pub struct Pool {
+    /// The CSV file of estimates; `-` is standard input
+    pub estimates: PathBuf,
+    /// Degrees of freedom of the analyses in a complete table, where the file has no column df_complete [default: infinite]
+    #[arg(long, value_name = "DF", value_parser = above_zero, allow_negative_numbers = true)]
+    pub df_complete: Option<f64>,
+    /// Share of studies in which the confidence interval covers the truth
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = share)]
+    pub level: f64,
+    /// Print JSON, with the variances within and between, instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Print what each column is taken for, as JSON to edit and pass back with --schema.
@@ -232,6 +262,10 @@ fn share(text: &str) -> Result<f64, String> {
         Ok(x) if x > 0.0 && x < 1.0 => Ok(x),
         _ => Err("a number between 0 and 1 is due".into()),
     }
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|&x: &f64| x > 0.0).ok_or_else(|| "a number above zero is due".into())
 }
 
 fn seed(text: &str) -> Result<u64, String> {

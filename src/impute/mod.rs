@@ -20,6 +20,7 @@ use crate::data::polars::write_cells;
 use crate::data::schema::{ColumnKind, Left, Schema};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::error::{Error, Result, Warning, count};
+use crate::pool::{PooledTerm, Term, pool_terms};
 use crate::rng::{self, Purpose, Stream};
 use uncertainty::{Added, appended, beside, csv_columns, indicator, spreads};
 
@@ -362,8 +363,8 @@ impl fmt::Display for Report {
 
 /// `m` draws of the missing cells of one frame: only those cells are stored.
 ///
-/// Analyse each completed frame by itself and pool the estimates (Rubin 1987); averaging the frames understates every
-/// standard error.
+/// Analyse each completed frame by itself and pool the estimates ([`Imputations::pool`]). To average the frames and analyse
+/// the average is an error: every standard error comes out too small, and variances and correlations are wrong themselves.
 #[derive(Clone, Debug)]
 pub struct Imputations {
     pub(crate) frame: DataFrame,
@@ -402,6 +403,32 @@ impl Imputations {
     pub fn completed(&self, i: usize) -> Result<DataFrame> {
         let cells = self.draws.get(i).ok_or_else(|| Error::config("draw", i, format!("below m = {}", self.m())))?;
         write_cells(&self.frame, &self.schema, &self.gaps, cells)
+    }
+
+    /// Analyses each completed frame by itself and pools the estimates by Rubin's rules ([`pool`](crate::pool)). The analysis
+    /// gives the same terms for every frame; `df_complete` are the degrees of freedom it has in a complete frame, such as rows
+    /// less coefficients, or infinite.
+    ///
+    /// ```
+    /// use lacuna::{Fit, Imputer, MeanConfig, Result, Term};
+    /// use polars::prelude::*;
+    /// let df = df!("x" => [Some(1.0), None, Some(3.0), Some(4.0), None, Some(6.0)])?;
+    /// let draws = MeanConfig::default().fit(&df)?.draw(&df, 20, 1)?;
+    /// let mean = |df: &DataFrame| -> Result<Vec<Term>> {
+    ///     let x = df.column("x")?.f64()?;
+    ///     let (mean, sd) = (x.mean().unwrap_or(0.0), x.std(1).unwrap_or(0.0));
+    ///     Ok(vec![Term::new("mean of x", mean, sd / (x.len() as f64).sqrt())])
+    /// };
+    /// let pooled = &draws.pool(mean, 5.0)?[0].pooled;
+    /// assert!(pooled.fmi > 0.1 && pooled.df < 5.0);
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The analysis fails; a single draw; as [`pool_terms`].
+    pub fn pool(&self, mut analysis: impl FnMut(&DataFrame) -> Result<Vec<Term>>, df_complete: f64) -> Result<Vec<PooledTerm>> {
+        let analyses = (0..self.m()).map(|i| analysis(&self.completed(i)?)).collect::<Result<Vec<_>>>()?;
+        pool_terms(&analyses, df_complete)
     }
 
     /// The drawn values of one column: rows (0-based, ascending), and `m` lists of values in that order (numbers, or

@@ -143,6 +143,32 @@ fn between_tables() -> Vec<String> {
     ]
 }
 
+fn of_pooling() -> Vec<String> {
+    use lacuna::pool::{Term, pool_correlation, pool_scalar, pool_terms, pool_wald, suggested_m};
+    let term = |name: &str, std_error| Term::new(name, 1.0, std_error);
+    let terms = |a: Vec<Term>, b: Vec<Term>| pool_terms(&[a, b], 9.0).unwrap_err().to_string();
+    let scalar = |variances: &[f64], df| pool_scalar(&[1.0, 2.0], variances, df).unwrap_err().to_string();
+    let wald = |second: Vec<f64>, off| {
+        let covariance = vec![vec![1.0, off], vec![off, 1.0]];
+        pool_wald(&[vec![1.0, 1.0], second], &[covariance.clone(), covariance], 9.0).unwrap_err().to_string()
+    };
+    vec![
+        pool_scalar(&[1.0], &[1.0], 9.0).unwrap_err().to_string(),
+        scalar(&[1.0, 1.0], 0.0),
+        pool_scalar(&[1.0, 2.0], &[1.0, 1.0], 9.0).unwrap().interval(95.0).unwrap_err().to_string(),
+        pool_correlation(&[0.1, 0.2], 3).unwrap_err().to_string(),
+        suggested_m(1.5, 5).unwrap_err().to_string(),
+        terms(vec![term("a", 1.0), term("b", 1.0)], vec![term("a", 1.0)]),
+        terms(vec![term("b", 1.0), term("b", 1.0)], vec![term("b", 1.0)]),
+        scalar(&[1.0], 9.0),
+        scalar(&[1.0, -1.0], 9.0),
+        terms(vec![term("b", 1.0)], vec![term("b", -1.0)]),
+        pool_correlation(&[1.0, 0.2], 9).unwrap_err().to_string(),
+        wald(vec![1.0], 0.5),
+        wald(vec![1.0, 2.0], 1.0),
+    ]
+}
+
 /// What no small table brings about.
 fn constructed() -> Vec<String> {
     let training = "training did not stay finite; exclude or rescale columns with extreme values".into();
@@ -188,7 +214,7 @@ fn of_results() -> Vec<String> {
 
 #[test]
 fn the_page_of_errors_holds_every_text_as_it_is() {
-    let texts = [of_files(), of_cells(), of_settings(), between_tables(), constructed()].concat();
+    let texts = [of_files(), of_cells(), of_settings(), between_tables(), of_pooling(), constructed()].concat();
     let page = page();
     let errors = page.iter().position(|l| *l == "column `b` has no observed value and stays empty").expect("warnings");
     for text in &texts {
