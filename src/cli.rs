@@ -112,6 +112,7 @@ impl Plan {
             ("--members", flags.members.is_some()),
             ("--importance-samples", flags.importance_samples.is_some()),
             ("--time-limit", flags.time_limit.is_some()),
+            ("--match", flags.matching.is_some()),
         ];
         let strange = match method {
             Method::Vae => vec![("--k", flags.k.is_some(), "knn")],
@@ -153,8 +154,12 @@ fn vae_config(flags: &args::Model) -> VaeConfig {
         seed: flags.seed,
         threads: flags.threads,
         time_limit: flags.time_limit,
+        donors: flags.matching.map(|args::Matching::Donors| DONORS),
     }
 }
+
+/// Donors of a gap under `--match donors`, as in mice.
+const DONORS: usize = 5;
 
 fn knn_config(flags: &args::Model) -> KnnConfig {
     let default = KnnConfig::default();
@@ -235,6 +240,7 @@ fn load(mut input: Box<dyn Read>, args: &args::Table) -> Result<Loaded, Failure>
     for (column, kind) in &args.kind {
         options = options.kind(column, *kind);
     }
+    options.columns.extend(args.bounds.iter().cloned());
     for (column, format) in &args.format {
         options = options.format(column, format);
     }
@@ -343,11 +349,11 @@ impl Format {
             false => is_arrow_name(output),
         };
         match (arrow, args.form) {
-            (false, Some(_)) => Err(usage("--form belongs to Arrow output; give -o a name in .arrow, or drop it")),
+            (false, Some(Shape::List)) => Err(usage("--form list belongs to Arrow output; give -o a name in .arrow, or drop it")),
             (true, _) if args.no_round => {
                 Err(usage("--no-round belongs to CSV output; Arrow keeps all digits of a float, drop it"))
             }
-            (false, None) => Ok(Format::Csv { round: !args.no_round }),
+            (false, _) => Ok(Format::Csv { round: !args.no_round }),
             (true, Some(Shape::List)) => Ok(Format::Arrow(Form::List)),
             (true, _) => Ok(Format::Arrow(Form::Long)),
         }
@@ -373,9 +379,10 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     let plan = Plan::new(args.method, &args.model)?;
     let uncertainty = uncertainty(&args)?;
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
-    check_files(&args.table, &path, args.report.as_deref())?;
+    let paths = output_paths(&args, &path)?;
+    paths.iter().try_for_each(|path| check_files(&args.table, path, args.report.as_deref()))?;
     let input = open(&args.table.data)?;
-    let output = Output::open(&path)?;
+    let mut outputs = paths.iter().map(|path| Output::open(path)).collect::<Result<Vec<_>, _>>()?;
     let report_file = args.report.as_deref().map(Output::open).transpose()?;
 
     let Loaded { source, frame, schema } = load(input, &args.table)?;
@@ -396,7 +403,8 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         }
         Some(m) => {
             let draws = imputer.draw(&frame, m, args.model.seed)?;
-            Product::Draws(if args.indicator { draws.with_indicator()? } else { draws })
+            let draws = if args.indicator { draws.with_indicator()? } else { draws };
+            Product::Draws(if args.include_original { draws.with_original() } else { draws })
         }
     };
     let mut report = product.report().clone();
@@ -408,12 +416,26 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
         file.publish(|out| write_text(out, &json))?;
     }
-    let written = output.publish(|out| match (format, source) {
-        (Format::Csv { round }, Source::Csv(csv)) => product.write_csv(&csv, round, out),
-        (Format::Csv { .. }, Source::Arrow(batch)) => write_csv(&product.to_record_batch(&batch, Form::Long)?, out),
+    let write = |product: &Product, out: &mut dyn Write| match (format, &source) {
+        (Format::Csv { round }, Source::Csv(csv)) => product.write_csv(csv, round, out),
+        (Format::Csv { .. }, Source::Arrow(batch)) => write_csv(&product.to_record_batch(batch, Form::Long)?, out),
         (Format::Arrow(form), Source::Csv(_)) => ipc::write_to(&product.to_record_batch(&to_batch(&frame)?, form)?, out),
-        (Format::Arrow(form), Source::Arrow(batch)) => ipc::write_to(&product.to_record_batch(&batch, form)?, out),
-    })?;
+        (Format::Arrow(form), Source::Arrow(batch)) => ipc::write_to(&product.to_record_batch(batch, form)?, out),
+    };
+    let mut written = Written::Whole;
+    match (&product, args.form) {
+        (Product::Draws(draws), Some(Shape::Files)) => {
+            for (i, output) in outputs.into_iter().enumerate() {
+                let one = Product::Filled(draws.filled(i)?);
+                output.publish(|out| write(&one, out))?;
+            }
+        }
+        _ => {
+            if let Some(output) = outputs.pop() {
+                written = output.publish(|out| write(&product, out))?;
+            }
+        }
+    }
     if !args.table.quiet && written == Written::Whole {
         match frame.height() {
             0 => say(&format!("warning: `{}` has a header and no rows: nothing to fill\n", args.table.data.display())),
@@ -421,6 +443,17 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         }
     }
     if args.strict { complete(&report) } else { Ok(()) }
+}
+
+/// Where to write: a file a table under `--form files`.
+fn output_paths(args: &args::Impute, path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if args.include_original && args.form.is_some_and(|form| form != Shape::Long) {
+        return Err(usage("--include-original belongs to the long form; drop it, or --form"));
+    }
+    let (Some(m), Some(Shape::Files)) = (args.m, args.form) else { return Ok(vec![path.to_owned()]) };
+    let name = path.file_name().and_then(|name| name.to_str()).filter(|name| name.contains("{}"));
+    let name = name.ok_or_else(|| usage("--form files takes -o a name with {} for the number, such as 'out-{}.csv'"))?;
+    Ok((1..=m).map(|i| path.with_file_name(name.replacen("{}", &i.to_string(), 1))).collect())
 }
 
 /// Refuses outputs that would overwrite an input or each other.

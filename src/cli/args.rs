@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lacuna::ColumnKind;
+use lacuna::{Bound, ColumnKind, ColumnSpec};
 
 /// Fills the gaps of a table with a masked-likelihood variational autoencoder, and says how sure it is.
 #[derive(Debug, Parser)]
@@ -46,6 +46,8 @@ Examples:
   lacuna impute data.csv -o filled.csv
   lacuna impute data.csv --na '?' --kind grade=ordinal --exclude id -o filled.csv
   lacuna impute data.csv -m 20 --seed 7 -o draws.csv     long form: .imp, .id, then the columns
+  lacuna impute data.csv -m 20 --form files -o 'out-{}.csv'
+  lacuna impute data.csv --bounds age=0..120 --bounds joined=2020-01-01.. -o filled.csv
   lacuna impute data.csv --decimal , --delimiter ';' --format born=%d/%m/%Y -o filled.csv
   lacuna impute data.csv --with-uncertainty --indicator -o filled.csv
   lacuna impute data.arrow -o filled.arrow               Arrow in, Arrow out, with the same schema
@@ -61,12 +63,17 @@ pub struct Impute {
     #[arg(long, value_enum, default_value_t = Method::Vae)]
     pub method: Method,
     /// Write M completed tables under each other, with columns .imp (1 to M) and .id (row) first, each gap drawn at random
-    /// from the distribution of the missing cells given the observed ones
+    /// from the distribution of the missing cells given the observed ones. Analyse each table by itself and pool the estimates
+    /// (lacuna pool): to average the tables first is an error, its standard errors are too small
     #[arg(short, value_name = "M", value_parser = at_least_one, allow_negative_numbers = true)]
     pub m: Option<usize>,
-    /// Arrow only: the M tables under each other (long), or every cell a list of its M values (list) [default: long]
+    /// The M tables under each other (long), a file each (files; {} in the name of -o is their number, 1 to M), or, in Arrow
+    /// only, one table whose cells are lists of M values (list) [default: long]
     #[arg(long, value_enum, requires = "m")]
     pub form: Option<Shape>,
+    /// Begin the long form with the table as it is, with its gaps, as .imp 0: from that, all of it can be read back
+    #[arg(long, requires = "m")]
+    pub include_original: bool,
     /// Add columns at the end that say how sure each fill is, from draws: COLUMN_sd, COLUMN_low and COLUMN_high for numbers
     /// and dates (sd in days for dates, in seconds for times), COLUMN_probability of the filled level for levels; empty for
     /// observed cells
@@ -94,11 +101,12 @@ pub struct Impute {
     pub model: Model,
 }
 
-/// The shape of draws in an Arrow file.
+/// The shape of draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shape {
     Long,
     List,
+    Files,
 }
 
 /// Pool the estimates from the completed tables of a multiple imputation, by Rubin's rules.
@@ -200,6 +208,10 @@ pub struct Table {
     /// JSON file that states columns, as `lacuna schema` prints it; --kind goes before it
     #[arg(long, value_name = "FILE", help_heading = "Columns")]
     pub schema: Option<PathBuf>,
+    /// Keep filled cells of a column of numbers or dates between two values, either of which may be left out: age=0..120,
+    /// joined=2020-01-01..; draws follow what the model has in between; repeatable
+    #[arg(long, value_name = "COLUMN=LOW..HIGH", value_parser = column_bounds, help_heading = "Columns")]
+    pub bounds: Vec<ColumnSpec>,
     /// State the format of a column of dates or times, as in strftime: born=%d/%m/%Y; repeatable
     #[arg(long, value_name = "COLUMN=FORMAT", value_parser = column_format, help_heading = "Columns")]
     pub format: Vec<(String, String)>,
@@ -248,6 +260,16 @@ pub struct Model {
     /// Stop training after this time and use the best weights so far: 90, 90s, 5m, 1h (vae)
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true)]
     pub time_limit: Option<Duration>,
+    /// Fill numbers by values seen in their column only: donors takes one of the five observed cells of which the model expects
+    /// nearly the same (predictive mean matching; vae)
+    #[arg(long = "match", value_enum, value_name = "HOW")]
+    pub matching: Option<Matching>,
+}
+
+/// What drawn numbers are matched to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Matching {
+    Donors,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -275,6 +297,17 @@ fn seed(text: &str) -> Result<u64, String> {
 fn column_kind(text: &str) -> Result<(String, ColumnKind), String> {
     let (column, kind) = text.rsplit_once('=').ok_or("COLUMN=KIND is due, such as age=count")?;
     Ok((column.to_string(), kind.parse().map_err(|e: lacuna::Error| e.to_string())?))
+}
+
+fn column_bounds(text: &str) -> Result<ColumnSpec, String> {
+    let due = "COLUMN=LOW..HIGH is due, such as age=0..120 or age=0..";
+    let (column, range) = text.rsplit_once('=').ok_or(due)?;
+    let (low, high) = range.split_once("..").ok_or(due)?;
+    let end = |text: &str| (!text.trim().is_empty()).then(|| Bound::from(text.trim()));
+    match (end(low), end(high)) {
+        (None, None) => Err(due.into()),
+        bounds => Ok(ColumnSpec { name: column.into(), bounds: Some(bounds), ..ColumnSpec::default() }),
+    }
 }
 
 fn column_format(text: &str) -> Result<(String, String), String> {
@@ -339,6 +372,17 @@ mod tests {
         assert_eq!(delimiter(";"), Ok(b';'));
         for text in ["", "ab", "é", "\""] {
             assert!(delimiter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn either_end_of_bounds_may_be_open() {
+        let ends = |text| column_bounds(text).unwrap().bounds.unwrap();
+        assert_eq!(ends("a=b=0..9.5"), (Some("0".into()), Some("9.5".into())));
+        assert_eq!(ends("d=2020-01-01.."), (Some("2020-01-01".into()), None));
+        assert_eq!(ends("x=..-1e3"), (None, Some("-1e3".into())));
+        for text in ["x", "x=1", "x=..", "0..1"] {
+            assert!(column_bounds(text).unwrap_err().contains("COLUMN=LOW..HIGH"), "{text}");
         }
     }
 
