@@ -47,7 +47,9 @@ impl Imputations {
         let original = match tables.next() {
             Some((0, original)) => original,
             _ => {
-                return Err(Error::schema(format!("there is no `{IMP}` 0, the table with its gaps; write the long form with it")));
+                return Err(Error::schema(format!(
+                    "there is no `{IMP}` 0, the table with its gaps; write the long form with it"
+                )));
             }
         };
         let completed: Vec<(i64, DataFrame)> = tables.collect();
@@ -74,7 +76,7 @@ impl Imputations {
         for ((imp, completed), cells) in completed.iter().zip(&draws) {
             for (j, column) in table.schema.columns().iter().enumerate() {
                 if let Some(gap) = cells[j].iter().position(|x| x.is_nan()) {
-                    return Err(differs(column.name(), *imp, table.gaps.rows[j][gap], "no value that .imp 0 allows in a gap"));
+                    return Err(differs(column.name(), *imp, table.gaps.rows[j][gap], "no value that the column allows"));
                 }
                 let theirs = completed.column(column.name())?;
                 let ours = original.column(column.name())?;
@@ -82,7 +84,7 @@ impl Imputations {
                 let other =
                     (0..ours.len()).find(|row| gaps.binary_search(row).is_err() && ours.get(*row).ok() != theirs.get(*row).ok());
                 if let Some(row) = other {
-                    return Err(differs(column.name(), *imp, row, "another cell than .imp 0 has"));
+                    return Err(differs(column.name(), *imp, row, "another cell than in `.imp` 0"));
                 }
             }
         }
@@ -92,8 +94,8 @@ impl Imputations {
 }
 
 fn differs(column: &str, imp: i64, row: usize, found: &str) -> Error {
-    let expected = format!("in `{IMP}` {imp}; complete the gaps of `{IMP}` 0 and nothing else");
-    ErrorKind::Value { column: column.into(), row: row + 1, found: found.into(), expected }.into()
+    let expected = format!("fill the gaps of `{IMP}` 0 in every table and change nothing else");
+    ErrorKind::Value { column: column.into(), row: row + 1, found: format!("{found} in `{IMP}` {imp}"), expected }.into()
 }
 
 /// The whole numbers of a column.

@@ -496,7 +496,7 @@ impl Imputations {
     /// original table; a dictionary's keys are too narrow for one more level.
     pub fn to_record_batch_from(&self, batch: &RecordBatch, form: Form) -> Result<RecordBatch> {
         if self.original && form == Form::List {
-            return Err(Error::config("form", "list", "long, which has a place for the original table, or the draws without it"));
+            return Err(Error::config("form", "list", "long where the original table is included"));
         }
         let batch = beside(batch.clone(), &self.frame, &self.added, &self.schema)?;
         draw_batch(&batch, &self.frame, &self.schema, &self.gaps, &self.draws, form, self.original)

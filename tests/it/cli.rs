@@ -785,3 +785,68 @@ fn estimates_that_cannot_be_pooled_say_why() {
     }
     assert_eq!(Folder::new(&[]).run(&["pool", "-", "--level", "95"]).code, Some(2));
 }
+
+#[test]
+fn draws_come_as_a_file_each_or_with_the_table_they_complete() {
+    let folder = Folder::new(&[("t.csv", MIXED)]);
+    let impute = |args: &[&str]| folder.run(&[&["impute", "t.csv", "--method", "mean", "--quiet"], args].concat());
+    let ran = impute(&["-m", "2", "--form", "files", "-o", "out-{}.csv"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert_eq!(folder.names(), ["out-1.csv", "out-2.csv", "t.csv"]);
+    let long = impute(&["-m", "2", "--include-original"]).out;
+    let part = |imp: &str| -> String {
+        let lines = long.lines().filter_map(|l| l.strip_prefix(imp)).map(|l| l.split_once(',').unwrap().1);
+        lines.map(|l| format!("{l}\n")).collect()
+    };
+    let body = |text: &str| text.split_once('\n').unwrap().1.to_string();
+    assert!(long.starts_with(".imp,.id,id,age,"));
+    assert_eq!(part("0,"), body(MIXED));
+    assert_eq!([part("1,"), part("2,")], [body(&folder.read("out-1.csv")), body(&folder.read("out-2.csv"))]);
+    for (args, says) in [
+        (&["-m", "2", "--form", "files", "-o", "out.csv"][..], "with {} for the number"),
+        (&["-m", "2", "--form", "files"], "with {} for the number"),
+        (&["-m", "2", "--form", "list", "-o", "out.csv"], "--form list belongs to Arrow"),
+        (&["-m", "2", "--form", "files", "--include-original", "-o", "o{}.csv"], "belongs to the long form"),
+        (&["--include-original"], "-m"),
+        (&["--match", "donors"], "--match belongs to --method vae"),
+    ] {
+        let ran = impute(args);
+        assert_eq!(ran.code, Some(2), "{args:?}");
+        assert!(ran.err.contains(says) && ran.err.lines().count() == 1, "{}", ran.err);
+    }
+}
+
+#[test]
+fn bounds_are_stated_on_the_command() {
+    let rows: String = (0..40).map(|i| format!("{},2024-01-{:02}\n", i * 7 % 40, i % 28 + 1)).collect();
+    let text = format!("x,d\n{rows},\n,\n");
+    let folder = Folder::new(&[("t.csv", text.as_str())]);
+    let out = folder.filled(&["t.csv", "--bounds", "x=..9", "--bounds", "d=2024-01-20..2024-02-01"]);
+    assert!(out.ends_with("\n9,2024-01-20\n9,2024-01-20\n"), "{out}");
+    let drawn = folder.run(&[
+        "impute",
+        "t.csv",
+        "-m",
+        "5",
+        "--bounds",
+        "x=30..",
+        "--match",
+        "donors",
+        "--epochs",
+        "2",
+        "--members",
+        "1",
+        "--quiet",
+    ]);
+    let filled: Vec<&str> =
+        drawn.out.lines().filter(|l| l.split(',').nth(1).is_some_and(|id| id == "41" || id == "42")).collect();
+    assert_eq!(filled.len(), 10, "{}", drawn.err);
+    assert!(filled.iter().all(|l| l.split(',').nth(2).unwrap().parse::<u32>().unwrap() >= 30), "{filled:?}");
+    for (bounds, says) in
+        [("x", "COLUMN=LOW..HIGH"), ("x=a..", "'a'"), ("y=0..", "no column `y`"), ("x=9..1", "bounds of column `x`")]
+    {
+        let ran = folder.run(&["impute", "t.csv", "--bounds", bounds, "--method", "mean"]);
+        assert_eq!(ran.code, Some(2), "{bounds}: {}", ran.err);
+        assert!(ran.err.contains(says), "{}", ran.err);
+    }
+}

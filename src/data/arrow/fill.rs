@@ -295,7 +295,7 @@ mod tests {
     }
 
     fn batch(df: &DataFrame, table: &Table, draws: &[Cells], form: Form) -> Result<RecordBatch> {
-        draw_batch(&to_batch(df)?, df, &table.schema, &table.gaps, draws, form)
+        draw_batch(&to_batch(df)?, df, &table.schema, &table.gaps, draws, form, false)
     }
 
     /// An Arrow cell as text of its own making, to hold against the polars cell's.
