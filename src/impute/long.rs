@@ -75,9 +75,6 @@ impl Imputations {
         let draws = completed.iter().map(draw).collect::<Result<Vec<_>>>()?;
         for ((imp, completed), cells) in completed.iter().zip(&draws) {
             for (j, column) in table.schema.columns().iter().enumerate() {
-                if let Some(gap) = cells[j].iter().position(|x| x.is_nan()) {
-                    return Err(differs(column.name(), *imp, table.gaps.rows[j][gap], "no value that the column allows"));
-                }
                 let theirs = completed.column(column.name())?;
                 let ours = original.column(column.name())?;
                 let gaps = &table.gaps.rows[j];
@@ -85,6 +82,16 @@ impl Imputations {
                     (0..ours.len()).find(|row| gaps.binary_search(row).is_err() && ours.get(*row).ok() != theirs.get(*row).ok());
                 if let Some(row) = other {
                     return Err(differs(column.name(), *imp, row, "another cell than in `.imp` 0"));
+                }
+                // A column of one value allows no other: its draws are not read.
+                let constant = !table.schema.modelled().contains(&j);
+                let only = (0..ours.len()).find(|row| gaps.binary_search(row).is_err());
+                let wrong = |(gap, &row): (usize, &usize)| match constant {
+                    true => only.is_some_and(|only| theirs.get(row).ok() != ours.get(only).ok()),
+                    false => cells[j][gap].is_nan(),
+                };
+                if let Some((_, &row)) = gaps.iter().enumerate().find(|&gap| wrong(gap)) {
+                    return Err(differs(column.name(), *imp, row, "no value that the column allows"));
                 }
             }
         }

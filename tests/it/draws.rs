@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lacuna::data::arrow::to_frame;
 use lacuna::{
-    Bound, ColumnSpec, CsvOptions, CsvTable, Family, Fit, Form, Imputations, Imputer, KnnConfig, MeanConfig, Schema,
+    Bound, ColumnKind, ColumnSpec, CsvOptions, CsvTable, Family, Fit, Form, Imputations, Imputer, KnnConfig, MeanConfig, Schema,
     SchemaOptions, Term, VaeConfig,
 };
 use polars::prelude::*;
@@ -89,7 +89,8 @@ fn bounds_that_leave_a_hundredth_of_the_draws_do_not_heap_them_on_the_bound() {
     // Almost every plain draw of y is below 20.
     let bounds = Some((Some(Bound::Number(20.0)), Some(Bound::Number(22.0))));
     let spec = ColumnSpec { name: "y".into(), bounds, ..ColumnSpec::default() };
-    let family = |family| ColumnSpec { name: "y".into(), family: Some(family), ..ColumnSpec::default() };
+    let kind = |family| (family == Family::LogNormal).then_some(ColumnKind::Positive);
+    let family = |family| ColumnSpec { name: "y".into(), family: Some(family), kind: kind(family), ..ColumnSpec::default() };
     for name in [Family::Gaussian, Family::StudentT, Family::LogNormal] {
         let options = SchemaOptions { columns: vec![spec.clone(), family(name)], ..SchemaOptions::default() };
         let schema = Schema::infer_with(&frame, &options).unwrap();
