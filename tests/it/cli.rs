@@ -229,7 +229,7 @@ fn bad_input_is_one_clear_line_and_touches_nothing() {
             2,
             "unexpected argument '--epoch' found - tip: a similar argument exists: '--epochs'; see --help",
         ),
-        ("", 2, "a command is due: impute, schema or compare; see lacuna --help"),
+        ("", 2, "a command is due: impute, pool, schema or compare; see lacuna --help"),
     ];
     for (call, code, message) in calls {
         let args: Vec<&str> = call.split_whitespace().collect();
@@ -711,7 +711,7 @@ fn wrong_calls_about_arrow_and_uncertainty_are_one_clear_line() {
     assert_eq!(made.code, Some(0));
     let before = folder.names();
     let cases = [
-        ("in.csv -m 2 --form list", 2, "--form belongs to Arrow output; give -o a name in .arrow, or drop it"),
+        ("in.csv -m 2 --form list", 2, "--form list belongs to Arrow output; give -o a name in .arrow, or drop it"),
         ("in.csv -o o.arrow --no-round", 2, "--no-round belongs to CSV output; Arrow keeps all digits of a float, drop it"),
         ("in.arrow --na ?", 2, "--na belongs to CSV, and `in.arrow` is an Arrow file; drop it"),
         ("in.csv --with-uncertainty --interval 0.99 --draws 50", 2, "--interval 0.99 takes 199 draws at least; --draws says 50"),
