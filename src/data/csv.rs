@@ -307,24 +307,23 @@ impl CsvTable {
         copy().map_err(|e| Error::io(None, "write", e))
     }
 
-    /// Writes the completed tables under each other, with columns `.imp` (1 to m) and `.id` (1 to n) first; before them, if
-    /// `original`, the table as it is, as `.imp` 0.
+    /// Writes tables under each other, with their number as `.imp` and that of the row as `.id` (1 to n) first; without cells,
+    /// the table as it is.
     pub(crate) fn write_long(
         &self,
         schema: &Schema,
         gaps: &Gaps,
-        draws: &[Cells],
+        tables: &[(usize, Option<&Cells>)],
         added: &[Appended],
-        original: bool,
         round: bool,
         out: impl Write,
     ) -> Result<()> {
         if let Some(taken) = self.header.iter().find(|n| *n == ".imp" || *n == ".id") {
             return Err(self.bad(None, format!("column `{taken}` has the name of one that the long form adds; rename it")));
         }
-        let mut tables = if original { vec![(0, Vec::new())] } else { Vec::new() };
-        for (cells, imp) in draws.iter().zip(1..) {
-            tables.push((imp, self.fills(schema, gaps, cells, round)?));
+        let mut filled = Vec::new();
+        for &(imp, cells) in tables {
+            filled.push((imp, cells.map_or(Ok(Vec::new()), |cells| self.fills(schema, gaps, cells, round))?));
         }
         let mut out = BufWriter::new(out);
         let copy = || -> std::io::Result<()> {
@@ -335,7 +334,7 @@ impl CsvTable {
             write!(out, ".imp{between}.id{between}")?;
             let copied = self.append(&mut out, records.line.start, &records, added, |a| &a.name)?;
             self.end_line(&mut out, &body[copied..records.line.end])?;
-            for (imp, mut fills) in tables {
+            for (imp, mut fills) in filled {
                 let mut records = self.records();
                 records.next();
                 for row in 0..self.rows {

@@ -475,7 +475,9 @@ impl Imputations {
     pub fn write_csv(&self, csv: &CsvTable, round: bool, out: impl Write) -> Result<()> {
         csv.check_rows(self.frame.height())?;
         let added = csv_columns(&self.added, csv, &self.schema, &self.gaps, round);
-        csv.write_long(&self.schema, &self.gaps, &self.draws, &added, self.original, round, out)
+        let original = self.original.then_some((0, None));
+        let tables: Vec<_> = original.into_iter().chain((1..).zip(self.draws.iter().map(Some))).collect();
+        csv.write_long(&self.schema, &self.gaps, &tables, &added, round, out)
     }
 
     /// All draws as one Arrow batch: see [`Form`].
