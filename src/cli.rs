@@ -1,6 +1,7 @@
 //! The command: parse, derive, run.
 
 mod args;
+mod estimates;
 mod inspect;
 mod output;
 
@@ -69,7 +70,7 @@ fn run() -> Result<(), Failure> {
             return Ok(());
         }
         Err(e) if e.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(usage("a command is due: impute, fit, inspect, schema or compare; see lacuna --help"));
+            return Err(usage("a command is due: impute, fit, inspect, pool, schema or compare; see lacuna --help"));
         }
         Err(e) => return Err(usage(one_line(&e.to_string()))),
     };
@@ -77,6 +78,7 @@ fn run() -> Result<(), Failure> {
         Command::Impute(args) => impute(args),
         Command::Fit(args) => fit(&args),
         Command::Inspect(args) => inspect(&args),
+        Command::Pool(args) => pool(&args),
         Command::Schema(args) => schema(&args.table),
         Command::Compare(args) => compare(&args),
     }
@@ -114,6 +116,7 @@ impl Plan {
             ("--importance-samples", flags.importance_samples.is_some()),
             ("--time-limit", flags.time_limit.is_some()),
             ("--weights", table.weights.is_some()),
+            ("--match", flags.matching.is_some()),
         ];
         let strange = match method {
             Method::Vae => vec![("--k", flags.k.is_some(), "knn")],
@@ -182,8 +185,12 @@ fn vae_config(flags: &args::Model) -> VaeConfig {
         seed: flags.seed,
         threads: flags.threads,
         time_limit: flags.time_limit,
+        donors: flags.matching.map(|args::Matching::Donors| DONORS),
     }
 }
+
+/// Donors of a gap under `--match donors`, as in mice.
+const DONORS: usize = 5;
 
 fn knn_config(flags: &args::Model) -> KnnConfig {
     let default = KnnConfig::default();
@@ -269,6 +276,7 @@ fn load(mut input: Box<dyn Read>, args: &args::Table, model: Option<&VaeImputer>
     for (column, kind) in &args.kind {
         options = options.kind(column, *kind);
     }
+    options.columns.extend(args.bounds.iter().cloned());
     for (column, format) in &args.format {
         options = options.format(column, format);
     }
@@ -389,11 +397,11 @@ impl Format {
             false => is_arrow_name(output),
         };
         match (arrow, args.form) {
-            (false, Some(_)) => Err(usage("--form belongs to Arrow output; give -o a name in .arrow, or drop it")),
+            (false, Some(Shape::List)) => Err(usage("--form list belongs to Arrow output; give -o a name in .arrow, or drop it")),
             (true, _) if args.no_round => {
                 Err(usage("--no-round belongs to CSV output; Arrow keeps all digits of a float, drop it"))
             }
-            (false, None) => Ok(Format::Csv { round: !args.no_round }),
+            (false, _) => Ok(Format::Csv { round: !args.no_round }),
             (true, Some(Shape::List)) => Ok(Format::Arrow(Form::List)),
             (true, _) => Ok(Format::Arrow(Form::Long)),
         }
@@ -422,12 +430,13 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     };
     let uncertainty = uncertainty(&args)?;
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
-    check_files(&args.table, args.model_file.as_deref(), &path, args.report.as_deref())?;
+    let paths = output_paths(&args, &path)?;
+    paths.iter().try_for_each(|path| check_files(&args.table, args.model_file.as_deref(), path, args.report.as_deref()))?;
     let model = args.model_file.as_deref().map(VaeImputer::load).transpose()?;
     let model = model.map(|m| m.with_threads(args.model.threads));
     let model = if args.allow_missing_columns { model.map(VaeImputer::allow_missing_columns) } else { model };
     let input = open(&args.table.data)?;
-    let output = Output::open(&path)?;
+    let mut outputs = paths.iter().map(|path| Output::open(path)).collect::<Result<Vec<_>, _>>()?;
     let report_file = args.report.as_deref().map(Output::open).transpose()?;
 
     let Loaded { source, frame, schema, .. } = load(input, &args.table, model.as_ref())?;
@@ -453,7 +462,8 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         }
         Some(m) => {
             let draws = imputer.draw(&frame, m, args.model.seed)?;
-            Product::Draws(if args.indicator { draws.with_indicator()? } else { draws })
+            let draws = if args.indicator { draws.with_indicator()? } else { draws };
+            Product::Draws(if args.include_original { draws.with_original() } else { draws })
         }
     };
     let mut report = product.report().clone();
@@ -465,12 +475,26 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
         file.publish(|out| write_text(out, &json))?;
     }
-    let written = output.publish(|out| match (format, source) {
-        (Format::Csv { round }, Source::Csv(csv)) => product.write_csv(&csv, round, out),
-        (Format::Csv { .. }, Source::Arrow(batch)) => write_csv(&product.to_record_batch(&batch, Form::Long)?, out),
+    let write = |product: &Product, out: &mut dyn Write| match (format, &source) {
+        (Format::Csv { round }, Source::Csv(csv)) => product.write_csv(csv, round, out),
+        (Format::Csv { .. }, Source::Arrow(batch)) => write_csv(&product.to_record_batch(batch, Form::Long)?, out),
         (Format::Arrow(form), Source::Csv(_)) => ipc::write_to(&product.to_record_batch(&to_batch(&frame)?, form)?, out),
-        (Format::Arrow(form), Source::Arrow(batch)) => ipc::write_to(&product.to_record_batch(&batch, form)?, out),
-    })?;
+        (Format::Arrow(form), Source::Arrow(batch)) => ipc::write_to(&product.to_record_batch(batch, form)?, out),
+    };
+    let mut written = Written::Whole;
+    match (&product, args.form) {
+        (Product::Draws(draws), Some(Shape::Files)) => {
+            for (i, output) in outputs.into_iter().enumerate() {
+                let one = Product::Filled(draws.filled(i)?);
+                output.publish(|out| write(&one, out))?;
+            }
+        }
+        _ => {
+            if let Some(output) = outputs.pop() {
+                written = output.publish(|out| write(&product, out))?;
+            }
+        }
+    }
     if !args.table.quiet && written == Written::Whole {
         match frame.height() {
             0 => say(&format!("warning: `{}` has a header and no rows: nothing to fill\n", args.table.data.display())),
@@ -508,6 +532,17 @@ fn inspect(args: &args::Inspect) -> Result<(), Failure> {
     let text = if args.json { inspect::json(&model) } else { inspect::text(&model, &args.model) };
     Output::open(Path::new("-"))?.publish(|out| write_text(out, text.trim_end()))?;
     Ok(())
+}
+
+/// Where to write: a file a table under `--form files`.
+fn output_paths(args: &args::Impute, path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if args.include_original && args.form.is_some_and(|form| form != Shape::Long) {
+        return Err(usage("--include-original belongs to the long form; drop it, or --form"));
+    }
+    let (Some(m), Some(Shape::Files)) = (args.m, args.form) else { return Ok(vec![path.to_owned()]) };
+    let name = path.file_name().and_then(|name| name.to_str()).filter(|name| name.contains("{}"));
+    let name = name.ok_or_else(|| usage("--form files takes -o a name with {} for the number, such as 'out-{}.csv'"))?;
+    Ok((1..=m).map(|i| path.with_file_name(name.replacen("{}", &i.to_string(), 1))).collect())
 }
 
 /// Refuses outputs that would overwrite an input or each other.
@@ -553,6 +588,16 @@ fn say_warnings<'a>(warnings: impl Iterator<Item = &'a Warning>, quiet: bool) {
     if !quiet {
         warnings.for_each(|w| say(&format!("warning: {w}\n")));
     }
+}
+
+fn pool(args: &args::Pool) -> Result<(), Failure> {
+    let pooled = estimates::pool(open(&args.estimates)?, args)?;
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&pooled).expect("pooled estimates are plain data"),
+        false => estimates::table(&pooled, args.level),
+    };
+    Output::open(Path::new("-"))?.publish(|out| write_text(out, &text))?;
+    Ok(())
 }
 
 fn schema(args: &args::Table) -> Result<(), Failure> {

@@ -80,6 +80,11 @@ pub enum ErrorKind {
     Model {
         /// The file as the user named it.
         path: PathBuf,
+        /// What went wrong, and what to do.
+        message: String,
+    },
+    /// The estimates of several completed tables do not go together.
+    Pool {
         /// What was found and what to do.
         message: String,
     },
@@ -174,7 +179,7 @@ impl fmt::Display for Error {
             ErrorKind::Value { column, row, found, expected } => {
                 write!(f, "column `{column}`, row {row}: found {found}; {expected}")
             }
-            ErrorKind::Schema { message } | ErrorKind::Training { message } => f.write_str(message),
+            ErrorKind::Schema { message } | ErrorKind::Training { message } | ErrorKind::Pool { message } => f.write_str(message),
             ErrorKind::Model { path, message } => write!(f, "`{}`: {message}", path.display()),
             ErrorKind::Interrupted => f.write_str("interrupted"),
             ErrorKind::Polars(e) => write!(f, "polars: {e}"),
@@ -450,6 +455,7 @@ mod tests {
             ErrorKind::Interrupted => 8,
             ErrorKind::Polars(_) => 9,
             ErrorKind::Arrow(_) => 10,
+            ErrorKind::Pool { .. } => 11,
         }
     }
 
@@ -496,6 +502,7 @@ mod tests {
             ErrorKind::Interrupted,
             ErrorKind::Polars(polars::error::PolarsError::NoData("x".into())),
             ErrorKind::Arrow(arrow::error::ArrowError::InvalidArgumentError("x".into())),
+            ErrorKind::Pool { message: "term `b` is missing in imputation 2; give every term in every imputation".into() },
         ];
         let both = [text("%d/%m/%Y"), text("%m/%d/%Y")];
         let warnings = [

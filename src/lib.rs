@@ -9,6 +9,7 @@ pub mod data;
 mod likelihood;
 mod model;
 mod train;
+pub mod pool;
 pub mod impute;
 pub mod evaluate;
 mod frame;
@@ -23,5 +24,9 @@ pub use frame::ImputeExt;
 pub use impute::knn::{KnnConfig, KnnImputer, Weights};
 pub use impute::mean::{MeanConfig, MeanImputer, Strategy};
 pub use impute::vae::{Progress, Training, VaeConfig, VaeImputer};
-pub use impute::{ColumnReport, ColumnUncertainty, ExpectedError, Filled, Fit, Form, Imputations, Imputer, Report, Spread};
+pub use impute::{
+    ColumnReport, ColumnUncertainty, ExpectedError, Filled, Fit, Form, Guidance, Imputations, Imputer, MissingInformation,
+    Report, Spread,
+};
+pub use pool::{Pooled, PooledTerm, Term, pool_scalar};
 pub use train::pilot::FamilyScore;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lacuna::ColumnKind;
+use lacuna::{Bound, ColumnKind, ColumnSpec};
 
 /// Fills the gaps of a table with a masked-likelihood variational autoencoder, and says how sure it is.
 #[derive(Debug, Parser)]
@@ -15,7 +15,8 @@ use lacuna::ColumnKind;
     after_help = "\
 Examples:
   lacuna impute data.csv -o filled.csv        fill every gap
-  lacuna impute data.csv -m 5 -o draws.csv    five completed tables, for multiple imputation
+  lacuna impute data.csv -m 20 -o draws.csv   twenty completed tables, for multiple imputation
+  lacuna pool estimates.csv                   one answer from the analyses of them
   lacuna fit data.csv -o model.safetensors    fit once, and fill other files later:
   lacuna impute new.csv --model model.safetensors -o filled.csv
   lacuna schema data.csv > schema.json        see and edit what each column is taken for
@@ -33,6 +34,7 @@ pub enum Command {
     Impute(Impute),
     Fit(Fit),
     Inspect(Inspect),
+    Pool(Pool),
     Schema(Schema),
     Compare(Compare),
 }
@@ -48,6 +50,8 @@ Examples:
   lacuna impute data.csv -o filled.csv
   lacuna impute data.csv --na '?' --kind grade=ordinal --exclude id -o filled.csv
   lacuna impute data.csv -m 20 --seed 7 -o draws.csv     long form: .imp, .id, then the columns
+  lacuna impute data.csv -m 20 --form files -o 'out-{}.csv'
+  lacuna impute data.csv --bounds age=0..120 --bounds joined=2020-01-01.. -o filled.csv
   lacuna impute data.csv --decimal , --delimiter ';' --format born=%d/%m/%Y -o filled.csv
   lacuna impute data.csv --with-uncertainty --indicator -o filled.csv
   lacuna impute data.arrow -o filled.arrow               Arrow in, Arrow out, with the same schema
@@ -71,12 +75,17 @@ pub struct Impute {
     #[arg(long, requires = "model_file")]
     pub allow_missing_columns: bool,
     /// Write M completed tables under each other, with columns .imp (1 to M) and .id (row) first, each gap drawn at random
-    /// from the distribution of the missing cells given the observed ones
+    /// from the distribution of the missing cells given the observed ones. Analyse each table by itself and pool the estimates
+    /// (lacuna pool): to average the tables first is an error, its standard errors are too small
     #[arg(short, value_name = "M", value_parser = at_least_one, allow_negative_numbers = true)]
     pub m: Option<usize>,
-    /// Arrow only: the M tables under each other (long), or every cell a list of its M values (list) [default: long]
+    /// The M tables under each other (long), a file each (files; {} in the name of -o is their number, 1 to M), or, in Arrow
+    /// only, one table whose cells are lists of M values (list) [default: long]
     #[arg(long, value_enum, requires = "m")]
     pub form: Option<Shape>,
+    /// Begin the long form with the table as it is, with its gaps, as .imp 0: from that, all of it can be read back
+    #[arg(long, requires = "m")]
+    pub include_original: bool,
     /// Add columns at the end that say how sure each fill is, from draws: COLUMN_sd, COLUMN_low and COLUMN_high for numbers
     /// and dates (sd in days for dates, in seconds for times), COLUMN_probability of the filled level for levels; empty for
     /// observed cells
@@ -133,11 +142,40 @@ pub struct Inspect {
     pub json: bool,
 }
 
-/// The shape of draws in an Arrow file.
+/// The shape of draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shape {
     Long,
     List,
+    Files,
+}
+
+/// Pool the estimates from the completed tables of a multiple imputation, by Rubin's rules.
+///
+/// The file has one line an imputation and term: columns .imp (which table), term (which estimate), estimate, std_error and,
+/// where known, df_complete (degrees of freedom of the analysis in a complete table, such as rows less coefficients; empty or
+/// absent where it has a large-sample standard error). The analyses may come from any software; std.error is read as std_error.
+/// The answer per term: the pooled estimate, its standard error, t, degrees of freedom (Barnard and Rubin 1999), p, the
+/// confidence interval, riv (relative increase in variance by the missing cells), lambda (share of the variance that they cause)
+/// and fmi (fraction of missing information), as in R's mice.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example, from twenty completed tables to one answer:
+  lacuna impute data.csv -m 20 -o draws.csv
+  (analyse the rows of each .imp by themselves; write .imp,term,estimate,std_error to estimates.csv)
+  lacuna pool estimates.csv")]
+pub struct Pool {
+    /// The CSV file of estimates; `-` is standard input
+    pub estimates: PathBuf,
+    /// Degrees of freedom of the analyses in a complete table, where the file has no column df_complete [default: infinite]
+    #[arg(long, value_name = "DF", value_parser = above_zero, allow_negative_numbers = true)]
+    pub df_complete: Option<f64>,
+    /// Share of studies in which the confidence interval covers the truth
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = share)]
+    pub level: f64,
+    /// Print JSON, with the variances within and between, instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Print what each column is taken for, as JSON to edit and pass back with --schema.
@@ -217,6 +255,10 @@ pub struct Table {
     /// JSON file that states columns, as `lacuna schema` prints it; --kind goes before it
     #[arg(long, value_name = "FILE", help_heading = "Columns")]
     pub schema: Option<PathBuf>,
+    /// Keep filled cells of a column of numbers or dates between two values, either of which may be left out: age=0..120,
+    /// joined=2020-01-01..; draws follow what the model has in between; repeatable
+    #[arg(long, value_name = "COLUMN=LOW..HIGH", value_parser = column_bounds, help_heading = "Columns")]
+    pub bounds: Vec<ColumnSpec>,
     /// State the format of a column of dates or times, as in strftime: born=%d/%m/%Y; repeatable
     #[arg(long, value_name = "COLUMN=FORMAT", value_parser = column_format, help_heading = "Columns")]
     pub format: Vec<(String, String)>,
@@ -265,6 +307,16 @@ pub struct Model {
     /// Stop training after this time and use the best weights so far: 90, 90s, 5m, 1h (vae)
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true)]
     pub time_limit: Option<Duration>,
+    /// Fill numbers by values seen in their column only: donors takes one of the five observed cells of which the model expects
+    /// nearly the same (predictive mean matching; vae)
+    #[arg(long = "match", value_enum, value_name = "HOW")]
+    pub matching: Option<Matching>,
+}
+
+/// What drawn numbers are matched to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Matching {
+    Donors,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -281,6 +333,10 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+fn above_zero(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|&x: &f64| x > 0.0).ok_or_else(|| "a number above zero is due".into())
+}
+
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a whole number from 0 to {} is due", u64::MAX))
 }
@@ -288,6 +344,17 @@ fn seed(text: &str) -> Result<u64, String> {
 fn column_kind(text: &str) -> Result<(String, ColumnKind), String> {
     let (column, kind) = text.rsplit_once('=').ok_or("COLUMN=KIND is due, such as age=count")?;
     Ok((column.to_string(), kind.parse().map_err(|e: lacuna::Error| e.to_string())?))
+}
+
+fn column_bounds(text: &str) -> Result<ColumnSpec, String> {
+    let due = "COLUMN=LOW..HIGH is due, such as age=0..120 or age=0..";
+    let (column, range) = text.rsplit_once('=').ok_or(due)?;
+    let (low, high) = range.split_once("..").ok_or(due)?;
+    let end = |text: &str| (!text.trim().is_empty()).then(|| Bound::from(text.trim()));
+    match (end(low), end(high)) {
+        (None, None) => Err(due.into()),
+        bounds => Ok(ColumnSpec { name: column.into(), bounds: Some(bounds), ..ColumnSpec::default() }),
+    }
 }
 
 fn column_format(text: &str) -> Result<(String, String), String> {
@@ -352,6 +419,17 @@ mod tests {
         assert_eq!(delimiter(";"), Ok(b';'));
         for text in ["", "ab", "é", "\""] {
             assert!(delimiter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn either_end_of_bounds_may_be_open() {
+        let ends = |text| column_bounds(text).unwrap().bounds.unwrap();
+        assert_eq!(ends("a=b=0..9.5"), (Some("0".into()), Some("9.5".into())));
+        assert_eq!(ends("d=2020-01-01.."), (Some("2020-01-01".into()), None));
+        assert_eq!(ends("x=..-1e3"), (None, Some("-1e3".into())));
+        for text in ["x", "x=1", "x=..", "0..1"] {
+            assert!(column_bounds(text).unwrap_err().contains("COLUMN=LOW..HIGH"), "{text}");
         }
     }
 

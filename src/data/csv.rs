@@ -340,12 +340,13 @@ impl CsvTable {
         copy().map_err(|e| Error::io(None, "write", e))
     }
 
-    /// Writes the completed tables under each other, with columns `.imp` (1 to m) and `.id` (1 to n) first.
+    /// Writes tables under each other, with their number as `.imp` and that of the row as `.id` (1 to n) first; without cells,
+    /// the table as it is.
     pub(crate) fn write_long(
         &self,
         schema: &Schema,
         gaps: &Gaps,
-        draws: &[Cells],
+        tables: &[(usize, Option<&Cells>)],
         added: &[Appended],
         round: bool,
         out: impl Write,
@@ -353,7 +354,10 @@ impl CsvTable {
         if let Some(taken) = self.header.iter().find(|n| *n == ".imp" || *n == ".id") {
             return Err(self.bad(None, format!("column `{taken}` has the name of one that the long form adds; rename it")));
         }
-        let fills = draws.iter().map(|cells| self.fills(schema, gaps, cells, round)).collect::<Result<Vec<_>>>()?;
+        let mut filled = Vec::new();
+        for &(imp, cells) in tables {
+            filled.push((imp, cells.map_or(Ok(Vec::new()), |cells| self.fills(schema, gaps, cells, round))?));
+        }
         let mut out = BufWriter::new(out);
         let copy = || -> std::io::Result<()> {
             let (body, between) = (self.body(), char::from(self.delimiter));
@@ -363,12 +367,12 @@ impl CsvTable {
             write!(out, ".imp{between}.id{between}")?;
             let copied = self.append(&mut out, records.line.start, &records, added, |a| &a.name)?;
             self.end_line(&mut out, &body[copied..records.line.end])?;
-            for (i, mut fills) in fills.into_iter().enumerate() {
+            for (imp, mut fills) in filled {
                 let mut records = self.records();
                 records.next();
                 for row in 0..self.rows {
                     records.next();
-                    write!(out, "{}{between}{}{between}", i + 1, row + 1)?;
+                    write!(out, "{imp}{between}{}{between}", row + 1)?;
                     let copied = copy_row(&mut out, body, records.line.start, &records, row, &mut fills)?;
                     let copied = self.append(&mut out, copied, &records, added, |a| &a.cells[row])?;
                     self.end_line(&mut out, &body[copied..records.line.end])?;

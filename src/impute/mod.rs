@@ -1,6 +1,9 @@
 //! The product: fitted imputers that fill a frame, or draw it several times.
 
+mod donors;
+mod guidance;
 pub(crate) mod knn;
+mod long;
 pub(crate) mod mean;
 pub(crate) mod vae;
 mod store;
@@ -21,10 +24,12 @@ use crate::data::polars::{learned, write_cells};
 use crate::data::schema::{ColumnKind, Left, Schema};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::error::{Error, Result, Warning, count};
+use crate::pool::{PooledTerm, Term, pool_terms};
 use crate::rng::{self, Purpose, Stream};
 use uncertainty::{Added, appended, beside, csv_columns, indicator, spreads};
 
 pub use crate::data::arrow::fill::Form;
+pub use guidance::{Guidance, MissingInformation};
 pub use uncertainty::{ColumnUncertainty, Spread};
 
 /// A configuration that becomes an [`Imputer`] by seeing a table.
@@ -262,13 +267,16 @@ pub struct Report {
     pub columns: Vec<ColumnReport>,
     /// What was decided alone.
     pub warnings: Vec<Warning>,
+    /// Of two draws or more: how much the missing cells matter, and how many draws that takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<Guidance>,
 }
 
 impl Report {
     fn new(table: &Table, fitted: &FittedInfo) -> Report {
         let warnings = [table.schema.warnings(), &fitted.warnings, &table.warnings].concat();
         let columns = column_reports(&table.schema, &table.gaps, &fitted.errors);
-        Report { method: fitted.method.clone(), rows: table.n(), columns, warnings }
+        Report { method: fitted.method.clone(), rows: table.n(), columns, warnings, guidance: None }
     }
 
     /// Cells left missing, over all columns.
@@ -357,14 +365,15 @@ impl fmt::Display for Report {
             let (filled, rows) = (count(self.filled(), "cell"), count(self.rows, "row"));
             writeln!(f, "{}: {filled} filled, {} left, {rows}", self.method, self.left())?;
         }
+        self.guidance.iter().try_for_each(|g| writeln!(f, "{g}"))?;
         self.warnings.iter().try_for_each(|w| writeln!(f, "warning: {w}"))
     }
 }
 
 /// `m` draws of the missing cells of one frame: only those cells are stored.
 ///
-/// Analyse each completed frame by itself and pool the estimates (Rubin 1987); averaging the frames understates every
-/// standard error.
+/// Analyse each completed frame by itself and pool the estimates ([`Imputations::pool`]). To average the frames and analyse
+/// the average is an error: every standard error comes out too small, and variances and correlations are wrong themselves.
 #[derive(Clone, Debug)]
 pub struct Imputations {
     pub(crate) frame: DataFrame,
@@ -373,6 +382,8 @@ pub struct Imputations {
     pub(crate) draws: Vec<Cells>,
     report: Report,
     added: Vec<Added>,
+    /// The long forms begin with the table as it is.
+    original: bool,
 }
 
 impl Imputations {
@@ -382,8 +393,15 @@ impl Imputations {
                 cells.iter_mut().for_each(|x| *x = column.admit(*x));
             }
         }
-        let report = Report::new(&table, fitted);
-        Imputations { frame: df.clone(), schema: table.schema, gaps: table.gaps, draws, report, added: Vec::new() }
+        Imputations::of_cells(df, table, draws, fitted)
+    }
+
+    /// Draws that are what their columns can hold.
+    fn of_cells(df: &DataFrame, table: Table, draws: Vec<Cells>, fitted: &FittedInfo) -> Imputations {
+        let mut report = Report::new(&table, fitted);
+        report.guidance = guidance::guide(&table, &draws);
+        let (frame, schema, gaps) = (df.clone(), table.schema, table.gaps);
+        Imputations { frame, schema, gaps, draws, report, added: Vec::new(), original: false }
     }
 
     /// Number of draws.
@@ -401,8 +419,46 @@ impl Imputations {
     /// # Errors
     /// `i` of `m` or more.
     pub fn completed(&self, i: usize) -> Result<DataFrame> {
-        let cells = self.draws.get(i).ok_or_else(|| Error::config("draw", i, format!("below m = {}", self.m())))?;
-        write_cells(&self.frame, &self.schema, &self.gaps, cells)
+        write_cells(&self.frame, &self.schema, &self.gaps, self.draw(i)?)
+    }
+
+    /// Completed frame `i`, 0-based, to write as a file of its own by [`Filled::write_csv`] or [`Filled::to_record_batch`].
+    ///
+    /// # Errors
+    /// `i` of `m` or more.
+    pub fn filled(&self, i: usize) -> Result<Filled> {
+        let (schema, gaps, added) = (self.schema.clone(), self.gaps.clone(), self.added.clone());
+        Ok(Filled { frame: self.completed(i)?, report: self.report.clone(), schema, gaps, cells: self.draw(i)?.clone(), added })
+    }
+
+    fn draw(&self, i: usize) -> Result<&Cells> {
+        self.draws.get(i).ok_or_else(|| Error::config("draw", i, format!("below m = {}", self.m())))
+    }
+
+    /// Analyses each completed frame by itself and pools the estimates by Rubin's rules ([`pool`](crate::pool)). The analysis
+    /// gives the same terms for every frame; `df_complete` are the degrees of freedom it has in a complete frame, such as rows
+    /// less coefficients, or infinite.
+    ///
+    /// ```
+    /// use lacuna::{Fit, Imputer, MeanConfig, Result, Term};
+    /// use polars::prelude::*;
+    /// let df = df!("x" => [Some(1.0), None, Some(3.0), Some(4.0), None, Some(6.0)])?;
+    /// let draws = MeanConfig::default().fit(&df)?.draw(&df, 20, 1)?;
+    /// let mean = |df: &DataFrame| -> Result<Vec<Term>> {
+    ///     let x = df.column("x")?.f64()?;
+    ///     let (mean, sd) = (x.mean().unwrap_or(0.0), x.std(1).unwrap_or(0.0));
+    ///     Ok(vec![Term::new("mean of x", mean, sd / (x.len() as f64).sqrt())])
+    /// };
+    /// let pooled = &draws.pool(mean, 5.0)?[0].pooled;
+    /// assert!(pooled.fmi > 0.1 && pooled.df < 5.0);
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The analysis fails; a single draw; as [`pool_terms`].
+    pub fn pool(&self, mut analysis: impl FnMut(&DataFrame) -> Result<Vec<Term>>, df_complete: f64) -> Result<Vec<PooledTerm>> {
+        let analyses = (0..self.m()).map(|i| analysis(&self.completed(i)?)).collect::<Result<Vec<_>>>()?;
+        pool_terms(&analyses, df_complete)
     }
 
     /// The drawn values of one column: rows (0-based, ascending), and `m` lists of values in that order (numbers, or
@@ -413,20 +469,22 @@ impl Imputations {
     }
 
     /// Writes the CSV file the frame came from `m` times over, completed, with columns `.imp` (1 to m) and `.id` (1 to n)
-    /// first; cells as in [`Filled::write_csv`].
+    /// first; cells as in [`Filled::write_csv`]. See [`Imputations::with_original`].
     ///
     /// # Errors
     /// The frame did not come from this file; it has a column `.imp` or `.id`; writing fails.
     pub fn write_csv(&self, csv: &CsvTable, round: bool, out: impl Write) -> Result<()> {
         csv.check_rows(self.frame.height())?;
         let added = csv_columns(&self.added, csv, &self.schema, &self.gaps, round);
-        csv.write_long(&self.schema, &self.gaps, &self.draws, &added, round, out)
+        let original = self.original.then_some((0, None));
+        let tables: Vec<_> = original.into_iter().chain((1..).zip(self.draws.iter().map(Some))).collect();
+        csv.write_long(&self.schema, &self.gaps, &tables, &added, round, out)
     }
 
     /// All draws as one Arrow batch: see [`Form`].
     ///
     /// # Errors
-    /// A column of a type that has no Arrow form here; the long form of a table with a column `.imp` or `.id`.
+    /// The list form with the original table; a column of a type that has no Arrow form here; the long form of a table with a column `.imp` or `.id`.
     pub fn to_record_batch(&self, form: Form) -> Result<RecordBatch> {
         let own = self.frame.width() - self.added.len();
         let names = self.frame.columns()[..own].iter().map(|c| c.name().clone());
@@ -437,11 +495,21 @@ impl Imputations {
     /// [`to_frame`](crate::data::arrow::to_frame).
     ///
     /// # Errors
-    /// The frame did not come from this batch; the long form of a table with a column `.imp` or `.id`; a dictionary's keys
-    /// are too narrow for one more level.
+    /// The frame did not come from this batch; the long form of a table with a column `.imp` or `.id`; the list form with the
+    /// original table; a dictionary's keys are too narrow for one more level.
     pub fn to_record_batch_from(&self, batch: &RecordBatch, form: Form) -> Result<RecordBatch> {
+        if self.original && form == Form::List {
+            return Err(Error::config("form", "list", "long where the original table is included"));
+        }
         let batch = beside(batch.clone(), &self.frame, &self.added, &self.schema)?;
-        draw_batch(&batch, &self.frame, &self.schema, &self.gaps, &self.draws, form)
+        draw_batch(&batch, &self.frame, &self.schema, &self.gaps, &self.draws, form, self.original)
+    }
+
+    /// Lets the long forms begin with the table as it is, with its gaps, as `.imp` 0. From such a file
+    /// [`Imputations::from_long`] gives the imputations back, as `as.mids` does in R's mice.
+    pub fn with_original(mut self) -> Imputations {
+        self.original = true;
+        self
     }
 
     /// Adds a column `COLUMN_missing` at the end for every column with a missing cell, as [`Filled::with_indicator`] does.

@@ -23,6 +23,7 @@ use crate::data::physical;
 use crate::data::scaling::{ColumnScaling, Scaling};
 use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Left, Role, Schema};
 use crate::error::{Error, ErrorKind, Result, Warning};
+use crate::impute::donors::Donors;
 use crate::impute::vae::{Training, VaeImputer};
 use crate::impute::{ExpectedError, FittedInfo};
 use crate::likelihood::heads;
@@ -59,6 +60,8 @@ struct Stored {
     scores: Vec<Vec<StoredScore>>,
     schema_warnings: Vec<Warning>,
     warnings: Vec<Warning>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    donors: Option<Donors>,
 }
 
 #[derive(Deserialize)]
@@ -263,6 +266,7 @@ impl VaeImputer {
             scores: self.scores.iter().map(|scores| scores.iter().map(score).collect()).collect(),
             schema_warnings: self.schema.warnings().to_vec(),
             warnings: self.info.warnings.clone(),
+            donors: self.donors.clone(),
         }
     }
 }
@@ -309,6 +313,10 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     if scaling.columns.len() != schema.modelled().len() || !sound {
         return Err(damaged("its scaling does not fit its columns"));
     }
+    let numbers_of = scaling.columns.iter().map(|s| matches!(s, ColumnScaling::Number { .. }));
+    if stored.donors.as_ref().is_some_and(|d| !d.is_sound(numbers_of)) {
+        return Err(damaged("its donors do not fit its columns"));
+    }
     let training = stored.training;
     if stored.latent == 0 || stored.latent > LATENT_MOST || training.width > WIDTH_MOST || training.depth > DEPTH_MOST {
         return Err(damaged("its networks have sizes that no fit gives"));
@@ -343,6 +351,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
         vae,
         members,
         noise,
+        donors: stored.donors,
         scores: scores.collect(),
         info: FittedInfo { method: stored.method, errors, warnings: stored.warnings },
         training,

@@ -15,9 +15,10 @@ use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Role, Schema, SchemaOptions};
 use crate::data::table::Table;
 use crate::error::{Error, ErrorKind, Result, Warning};
+use crate::impute::donors::{Donor, Donors};
 use crate::impute::{
-    ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, check_m, check_threads, gaps_by_row, in_pool, scatter,
-    table_to_fit,
+    ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, check_threads, gaps_by_row, in_pool,
+    scatter, table_to_fit,
 };
 use crate::likelihood::{Likelihood, candidates, heads};
 use crate::model::Vae;
@@ -59,6 +60,12 @@ pub struct VaeConfig {
     pub threads: Option<usize>,
     /// Training stops here and the best weights so far are used.
     pub time_limit: Option<Duration>,
+    /// Predictive mean matching: numbers are filled by values seen in their column. A draw takes that of one of so many
+    /// observed cells (five is usual) at random: those whose expected values, as if they were missing and the rest of their row
+    /// shown, are nearest to what the draw's network expects of the gap (type 1 of van Buuren 2018, section 3.4.2); a fill
+    /// takes the nearest one's. Gaps of one row find their donors independently. The fit takes as long as a fill of every
+    /// observed number more, a draw as long as a fill.
+    pub donors: Option<usize>,
 }
 
 macro_rules! setters {
@@ -83,6 +90,8 @@ impl VaeConfig {
         threads: usize,
         /// Sets the time limit of the training.
         time_limit: Duration,
+        /// Sets the observed cells from which a drawn number takes its value.
+        donors: usize,
     }
 
     /// Sets the seed.
@@ -105,6 +114,7 @@ impl VaeConfig {
         plan.width = in_range("hidden", self.hidden, 4096)?.unwrap_or(plan.width);
         plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
         plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
+        in_range("donors", self.donors, 1_000_000)?;
         check_threads(self.threads)?;
         if self.time_limit.is_some_and(|t| t.is_zero()) {
             return Err(Error::config("time_limit", "0 s", "above zero"));
@@ -128,8 +138,8 @@ impl VaeConfig {
         let plan = self.plan(&table)?;
         let scaling = Scaling::fit(&table);
         let rows: Rows<f32> = scaling.rows(&table);
-        let weights = table.weights.clone();
-        drop(table);
+        let weights = table.weights;
+        let values = table.values;
         let data = Data { schema, scaling: &scaling, rows: &rows, weights: weights.as_deref(), plan: &plan, start };
         let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
             true => Trained { vae: data.network(&data.candidates())?, members: Vec::new(), scores: Vec::new() },
@@ -143,6 +153,7 @@ impl VaeConfig {
             vae,
             scaling,
             members: Vec::new(),
+            donors: None,
             scores,
             csv: (CsvOptions::default(), Vec::new()),
             training: Training {
@@ -165,6 +176,9 @@ impl VaeConfig {
             imputer.info.warnings.push(Warning::TimeLimit { epochs: m.epochs, planned: plan.epochs });
         }
         imputer.members = members.into_iter().map(|m| m.weights).collect();
+        if let (Some(k), false) = (self.donors, imputer.members.is_empty()) {
+            imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, &rows, &values))?);
+        }
         Ok(imputer)
     }
 
@@ -308,6 +322,7 @@ pub struct VaeImputer {
     pub(super) members: Vec<Vec<f32>>,
     /// Latent points that the fills of all rows share, (draws, latent).
     pub(super) noise: Array2<f32>,
+    pub(super) donors: Option<Donors>,
     /// One entry a modelled column: the families tried.
     pub(super) scores: Vec<Vec<FamilyScore>>,
     pub(super) info: FittedInfo,
@@ -544,6 +559,40 @@ impl VaeImputer {
         members.for_each(|w| block.add_expected(&self.vae, w, self.noise.view(), share));
     }
 
+    /// What some networks expect of numbers, in model units; `gaps` in order of their rows. A level's has no meaning.
+    fn expected_numbers(
+        &self,
+        members: &[Vec<f32>],
+        rows: &Rows<f32>,
+        gaps: &[Gap],
+        show: impl Fn(usize) -> bool + Sync,
+    ) -> Vec<f64> {
+        let starts = outcome_starts(&self.vae.heads);
+        self.answer_blocks(gaps, AT_ONCE, |block, of, gaps| {
+            self.expect(members.iter().map(Vec::as_slice), rows, of, |_, k| show(k), block);
+            let at = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
+                gaps.iter().map(|&(_, k)| f64::from(block.expected[(r, starts[k])])).collect()
+            };
+            gaps.iter().enumerate().flat_map(at).collect()
+        })
+    }
+
+    /// Every observed number inside its column's bounds, with what the networks expect of it.
+    fn find_donors(&self, k: usize, rows: &Rows<f32>, values: &Array2<f64>) -> Donors {
+        let of_column = |(j, scaling): (usize, &ColumnScaling)| {
+            if let ColumnScaling::Levels { .. } = scaling {
+                return Vec::new();
+            }
+            let (low, high) = self.column(j).bounds;
+            // No observed cell is NaN, and NaN is inside no bounds.
+            let inside = values.column(j).into_iter().enumerate().filter(|(_, x)| (low..=high).contains(*x));
+            let cells: Vec<Gap> = inside.map(|(i, _)| (i, j)).collect();
+            let expected = self.expected_numbers(&self.members, rows, &cells, |shown| shown != j);
+            cells.iter().zip(expected).map(|(&(i, _), expected)| Donor { expected, value: values[(i, j)] }).collect()
+        };
+        Donors::new(k, self.scaling.columns.iter().enumerate().map(of_column).collect())
+    }
+
     /// One value a gap, in order: `answer` gives those of a block of rows.
     fn answer_blocks(
         &self,
@@ -641,7 +690,7 @@ fn summary(scaling: &ColumnScaling, errors: &[(f64, f64)]) -> Option<ExpectedErr
     })
 }
 
-/// Draws tried before a value outside its column's bounds is moved to the nearest bound.
+/// Draws tried before a value inside the bounds is drawn from what the law has there.
 const TRIES: usize = 100;
 
 impl Imputer for VaeImputer {
@@ -654,7 +703,7 @@ impl Imputer for VaeImputer {
         let rows: Rows<f32> = self.scaling.rows(&table);
         let starts = outcome_starts(&self.vae.heads);
         let gaps = gaps_by_row(&table);
-        let values = in_pool(self.threads, || {
+        let mut values = in_pool(self.threads, || {
             self.answer_blocks(&gaps, AT_ONCE, |block, of, gaps| {
                 self.expect(self.members.iter().map(Vec::as_slice), &rows, of, |_, _| true, block);
                 let mut values = Vec::new();
@@ -666,6 +715,11 @@ impl Imputer for VaeImputer {
                 values
             })
         })?;
+        if let Some(donors) = &self.donors {
+            for (value, &(_, k)) in values.iter_mut().zip(&gaps).filter(|(_, gap)| donors.has(gap.1)) {
+                *value = donors.nearest(k, self.scaling.columns[k].to_model(*value));
+            }
+        }
         let cells = scatter(&table, &gaps, values.into_iter());
         Filled::new(df, table, cells, &self.info)
     }
@@ -678,7 +732,7 @@ impl Imputer for VaeImputer {
         let gaps = gaps_by_row(&table);
         let one_draw = |i: usize| {
             let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
-            let values = self.answer_blocks(&gaps, 1, |block, of, gaps| {
+            let mut values = self.answer_blocks(&gaps, 1, |block, of, gaps| {
                 show_block(&self.scaling, &rows, of, |_, _| true, block);
                 // A row's stream gives its latent point first, then its cells in the model's column order.
                 let mut streams: Vec<_> = of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, row as u64))).collect();
@@ -704,11 +758,21 @@ impl Imputer for VaeImputer {
                         let (low, high) = self.column(k).bounds;
                         let inside = |x: &f64| low <= *x && *x <= high;
                         let mut tries = std::iter::repeat_with(&mut draw).take(TRIES);
-                        values.push(tries.find(inside).unwrap_or_else(|| draw().clamp(low, high)));
+                        values.push(tries.find(inside).unwrap_or_else(|| {
+                            // Within what `to_data` lets a number be.
+                            let [low_end, high_end] = [low, high].map(|x| scaling.to_model(scaling.to_data(scaling.to_model(x))));
+                            let x = head.law.sample_inside(&eta[head.eta.clone()], low_end, high_end, rng);
+                            scaling.to_data(x).clamp(low, high)
+                        }));
                     }
                 }
                 values
             });
+            if let Some(donors) = &self.donors {
+                let expected = self.expected_numbers(std::slice::from_ref(w), &rows, &gaps, |_| true);
+                let matched = values.iter_mut().zip(&gaps).zip(expected).filter(|((_, gap), _)| donors.has(gap.1));
+                matched.for_each(|((value, &(row, k)), x)| *value = donors.draw(k, x, &mut cell_stream(seed, i, row, k)));
+            }
             scatter(&table, &gaps, values.into_iter())
         };
         let draws = in_pool(self.threads, || (0..m).into_par_iter().map(one_draw).collect())?;

@@ -229,7 +229,7 @@ fn bad_input_is_one_clear_line_and_touches_nothing() {
             2,
             "unexpected argument '--epoch' found - tip: a similar argument exists: '--epochs'; see --help",
         ),
-        ("", 2, "a command is due: impute, fit, inspect, schema or compare; see lacuna --help"),
+        ("", 2, "a command is due: impute, fit, inspect, pool, schema or compare; see lacuna --help"),
     ];
     for (call, code, message) in calls {
         let args: Vec<&str> = call.split_whitespace().collect();
@@ -711,7 +711,7 @@ fn wrong_calls_about_arrow_and_uncertainty_are_one_clear_line() {
     assert_eq!(made.code, Some(0));
     let before = folder.names();
     let cases = [
-        ("in.csv -m 2 --form list", 2, "--form belongs to Arrow output; give -o a name in .arrow, or drop it"),
+        ("in.csv -m 2 --form list", 2, "--form list belongs to Arrow output; give -o a name in .arrow, or drop it"),
         ("in.csv -o o.arrow --no-round", 2, "--no-round belongs to CSV output; Arrow keeps all digits of a float, drop it"),
         ("in.arrow --na ?", 2, "--na belongs to CSV, and `in.arrow` is an Arrow file; drop it"),
         ("in.csv --with-uncertainty --interval 0.99 --draws 50", 2, "--interval 0.99 takes 199 draws at least; --draws says 50"),
@@ -886,4 +886,122 @@ fn fit_and_apply_work_as_the_readme_has_them() {
     }
     assert!(!folder.read("filled.csv").contains("NA"));
     assert_eq!(folder.read("draws.csv").lines().count(), 5 * 344 + 1);
+}
+
+#[test]
+fn estimates_of_any_software_are_pooled_as_by_mice() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/mice_pool.json")).unwrap();
+    let case = &golden["regressions"]["penguins"];
+    let mut csv = String::from(".imp,term,std.error,estimate,df_complete\n");
+    for (i, a) in case["analyses"].as_array().unwrap().iter().enumerate() {
+        for (k, term) in a["term"].as_array().unwrap().iter().enumerate() {
+            csv += &format!("{},{term},{},{},{}\n", i + 1, a["std_error"][k], a["estimate"][k], case["df_complete"]);
+        }
+    }
+    let folder = Folder::new(&[("estimates.csv", &csv)]);
+    let ran = folder.run(&["pool", "estimates.csv", "--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    let pooled: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let names = ["estimate", "std_error", "within", "between", "total", "df", "riv", "lambda", "fmi", "statistic", "p"];
+    for (ours, mice) in pooled.as_array().unwrap().iter().zip(case["pooled"].as_array().unwrap()) {
+        assert_eq!((&ours["term"], ours["m"].as_u64()), (&mice["term"], Some(20)));
+        for (ours, mice) in names.map(|n| (&ours[n], &mice[n])).into_iter().chain([(&ours["conf.low"], &mice["low"])]) {
+            let (ours, mice) = (ours.as_f64().unwrap(), mice.as_f64().unwrap());
+            assert!((ours / mice - 1.0).abs() < 1e-6, "{ours} {mice}");
+        }
+    }
+    let table = folder.run(&["pool", "estimates.csv", "--level", "0.9"]).out;
+    let slope = table.lines().nth(2).unwrap();
+    assert!(table.starts_with("term ") && table.contains("90 % interval"), "{table}");
+    assert!(slope.starts_with("flipper_length_mm") && slope.contains("37.8804") && slope.contains("< 0.0001"), "{slope}");
+    assert!(table.ends_with("20 imputations pooled by Rubin's rules, degrees of freedom after Barnard and Rubin (1999)\n"));
+    // The degrees of freedom are in the file.
+    let twice = folder.run(&["pool", "estimates.csv", "--df-complete", "9"]);
+    assert_eq!((twice.code, twice.out.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn estimates_that_cannot_be_pooled_say_why() {
+    let head = ".imp,term,estimate,std_error\n";
+    for (text, says) in [
+        (".imp,trem,estimate,std_error\n1,a,1,1\n", "there is no column `term`; .imp, term, estimate and std_error are due"),
+        (&format!("{head}1,a,1,1\n1,b,1,1\n"), "estimates of imputation 1 only"),
+        (head, "has no estimates"),
+        (&format!("{head}0,a,1,1\n1,a,1,1\n2,a,1,1\n"), "estimates of .imp 0"),
+        (&format!("{head}1,a,1,1\n2,a,2,-0.5\n"), "column `std_error`, row 2: found -0.5; a number above zero is due"),
+        (&format!("{head}1,a,1,1\n2,a,x,1\n"), "column `estimate`, row 2: found 'x'; a number is due"),
+        (&format!("{head}1,a,1,1\n2,a,,1\n"), "column `estimate`, row 2: found nothing"),
+        (&format!("{head}1,a,1,1\n1,b,1,1\n2,a,2,1\n"), "term `b` is missing in imputation 2"),
+        (&format!("{head}1,a,1,1\n2,a,2,1\n2,a,2,1\n"), "term `a` stands twice in imputation 2"),
+    ] {
+        let ran = Folder::new(&[("e.csv", text)]).run(&["pool", "e.csv"]);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{text}");
+        assert!(ran.err.contains(says) && ran.err.lines().count() == 1, "{says}: {}", ran.err);
+    }
+    assert_eq!(Folder::new(&[]).run(&["pool", "-", "--level", "95"]).code, Some(2));
+}
+
+#[test]
+fn draws_come_as_a_file_each_or_with_the_table_they_complete() {
+    let folder = Folder::new(&[("t.csv", MIXED)]);
+    let impute = |args: &[&str]| folder.run(&[&["impute", "t.csv", "--method", "mean", "--quiet"], args].concat());
+    let ran = impute(&["-m", "2", "--form", "files", "-o", "out-{}.csv"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert_eq!(folder.names(), ["out-1.csv", "out-2.csv", "t.csv"]);
+    let long = impute(&["-m", "2", "--include-original"]).out;
+    let part = |imp: &str| -> String {
+        let lines = long.lines().filter_map(|l| l.strip_prefix(imp)).map(|l| l.split_once(',').unwrap().1);
+        lines.map(|l| format!("{l}\n")).collect()
+    };
+    let body = |text: &str| text.split_once('\n').unwrap().1.to_string();
+    assert!(long.starts_with(".imp,.id,id,age,"));
+    assert_eq!(part("0,"), body(MIXED));
+    assert_eq!([part("1,"), part("2,")], [body(&folder.read("out-1.csv")), body(&folder.read("out-2.csv"))]);
+    for (args, says) in [
+        (&["-m", "2", "--form", "files", "-o", "out.csv"][..], "with {} for the number"),
+        (&["-m", "2", "--form", "files"], "with {} for the number"),
+        (&["-m", "2", "--form", "list", "-o", "out.csv"], "--form list belongs to Arrow"),
+        (&["-m", "2", "--form", "files", "--include-original", "-o", "o{}.csv"], "belongs to the long form"),
+        (&["--include-original"], "-m"),
+        (&["--match", "donors"], "--match belongs to --method vae"),
+    ] {
+        let ran = impute(args);
+        assert_eq!(ran.code, Some(2), "{args:?}");
+        assert!(ran.err.contains(says) && ran.err.lines().count() == 1, "{}", ran.err);
+    }
+}
+
+#[test]
+fn bounds_are_stated_on_the_command() {
+    let rows: String = (0..40).map(|i| format!("{},2024-01-{:02}\n", i * 7 % 40, i % 28 + 1)).collect();
+    let text = format!("x,d\n{rows},\n,\n");
+    let folder = Folder::new(&[("t.csv", text.as_str())]);
+    let out = folder.filled(&["t.csv", "--bounds", "x=..9", "--bounds", "d=2024-01-20..2024-02-01"]);
+    assert!(out.ends_with("\n9,2024-01-20\n9,2024-01-20\n"), "{out}");
+    let drawn = folder.run(&[
+        "impute",
+        "t.csv",
+        "-m",
+        "5",
+        "--bounds",
+        "x=30..",
+        "--match",
+        "donors",
+        "--epochs",
+        "2",
+        "--members",
+        "1",
+        "--quiet",
+    ]);
+    let filled: Vec<&str> =
+        drawn.out.lines().filter(|l| l.split(',').nth(1).is_some_and(|id| id == "41" || id == "42")).collect();
+    assert_eq!(filled.len(), 10, "{}", drawn.err);
+    assert!(filled.iter().all(|l| l.split(',').nth(2).unwrap().parse::<u32>().unwrap() >= 30), "{filled:?}");
+    for (bounds, says) in
+        [("x", "COLUMN=LOW..HIGH"), ("x=a..", "'a'"), ("y=0..", "no column `y`"), ("x=9..1", "bounds of column `x`")]
+    {
+        let ran = folder.run(&["impute", "t.csv", "--bounds", bounds, "--method", "mean"]);
+        assert_eq!(ran.code, Some(2), "{bounds}: {}", ran.err);
+        assert!(ran.err.contains(says), "{}", ran.err);
+    }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use lacuna::evaluate::{self, CompareOptions};
 use lacuna::polars::prelude::*;
 use lacuna::{
-    ColumnKind, ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Family, Fit, Form, Imputer, KnnConfig, MeanConfig, Schema,
-    SchemaOptions, VaeConfig, VaeImputer, Warning,
+    ColumnKind, ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Family, Fit, Form, Imputations, Imputer, KnnConfig,
+    MeanConfig, Schema, SchemaOptions, VaeConfig, VaeImputer, Warning,
 };
 
 const PAGE: &str = include_str!("../../docs/errors.md");
@@ -178,6 +178,57 @@ fn of_new_tables() -> Vec<String> {
     warnings.iter().map(Warning::to_string).collect()
 }
 
+fn of_long_forms() -> Vec<String> {
+    let long = |imp: &[i64], x: &[Option<f64>]| {
+        let id: Vec<i64> = (0..imp.len()).map(|i| i as i64 % 2 + 1).collect();
+        df!(".imp" => imp, ".id" => id, "x" => x).unwrap()
+    };
+    let text = |df: DataFrame| Imputations::from_long(&df).unwrap_err().to_string();
+    let x = [Some(1.0), None, Some(1.0), Some(2.0), Some(1.0), Some(3.0), Some(1.0), Some(4.0)];
+    let with = |at: usize, cell| {
+        let mut x = x;
+        x[at] = cell;
+        long(&[0, 0, 1, 1, 2, 2, 3, 3], &x)
+    };
+    let frame = df!("x" => [Some(1.0), None, Some(2.0)]).unwrap();
+    let draws = MeanConfig::default().fit(&frame).unwrap().draw(&frame, 2, 0).unwrap().with_original();
+    vec![
+        text(df!("x" => [1.0]).unwrap()),
+        text(long(&[1, 1], &x[2..4])),
+        text(long(&[0, 0], &x[..2])),
+        text(long(&[0, 0, 1, 1, 2], &x[..5])),
+        text(with(2, Some(7.0))),
+        text(with(5, None)),
+        draws.to_record_batch(Form::List).unwrap_err().to_string(),
+    ]
+}
+
+fn of_pooling() -> Vec<String> {
+    use lacuna::pool::{Term, pool_correlation, pool_scalar, pool_terms, pool_wald, suggested_m};
+    let term = |name: &str, std_error| Term::new(name, 1.0, std_error);
+    let terms = |a: Vec<Term>, b: Vec<Term>| pool_terms(&[a, b], 9.0).unwrap_err().to_string();
+    let scalar = |variances: &[f64], df| pool_scalar(&[1.0, 2.0], variances, df).unwrap_err().to_string();
+    let wald = |second: Vec<f64>, off| {
+        let covariance = vec![vec![1.0, off], vec![off, 1.0]];
+        pool_wald(&[vec![1.0, 1.0], second], &[covariance.clone(), covariance], 9.0).unwrap_err().to_string()
+    };
+    vec![
+        pool_scalar(&[1.0], &[1.0], 9.0).unwrap_err().to_string(),
+        scalar(&[1.0, 1.0], 0.0),
+        pool_scalar(&[1.0, 2.0], &[1.0, 1.0], 9.0).unwrap().interval(95.0).unwrap_err().to_string(),
+        pool_correlation(&[0.1, 0.2], 3).unwrap_err().to_string(),
+        suggested_m(1.5, 5).unwrap_err().to_string(),
+        terms(vec![term("a", 1.0), term("b", 1.0)], vec![term("a", 1.0)]),
+        terms(vec![term("b", 1.0), term("b", 1.0)], vec![term("b", 1.0)]),
+        scalar(&[1.0], 9.0),
+        scalar(&[1.0, -1.0], 9.0),
+        terms(vec![term("b", 1.0)], vec![term("b", -1.0)]),
+        pool_correlation(&[1.0, 0.2], 9).unwrap_err().to_string(),
+        wald(vec![1.0], 0.5),
+        wald(vec![1.0, 2.0], 1.0),
+    ]
+}
+
 /// What no small table brings about.
 fn constructed() -> Vec<String> {
     let training = "training did not stay finite; exclude or rescale columns with extreme values".into();
@@ -223,7 +274,9 @@ fn of_results() -> Vec<String> {
 
 #[test]
 fn the_page_of_errors_holds_every_text_as_it_is() {
-    let texts = [of_files(), of_cells(), of_settings(), between_tables(), of_models(), constructed()].concat();
+    let texts =
+        [of_files(), of_cells(), of_settings(), between_tables(), of_models(), of_long_forms(), of_pooling(), constructed()]
+            .concat();
     let page = page();
     let errors = page.iter().position(|l| *l == "column `b` has no observed value and stays empty").expect("warnings");
     for text in &texts {

@@ -42,6 +42,11 @@ fn families() {
 }
 
 #[test]
+fn pooled_regression() {
+    assert_eq!(last_line("pooled_regression"), "20 tables of 344 rows pooled; listwise deletion keeps 333");
+}
+
+#[test]
 fn every_example_is_run_here() {
     let source = include_str!("examples.rs");
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {

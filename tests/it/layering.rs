@@ -4,8 +4,18 @@ use std::fs;
 use std::path::Path;
 
 /// The modules in reading order; those of one entry do not know each other.
-const ORDER: [&[&str]; 9] =
-    [&["error", "rng"], &["kernel"], &["data"], &["likelihood"], &["model"], &["train"], &["impute"], &["evaluate"], &["frame"]];
+const ORDER: [&[&str]; 10] = [
+    &["error", "rng"],
+    &["kernel"],
+    &["data"],
+    &["likelihood"],
+    &["model"],
+    &["train"],
+    &["pool"],
+    &["impute"],
+    &["evaluate"],
+    &["frame"],
+];
 /// The command: a crate of its own, so it sees the library as any user does.
 const COMMAND: [&str; 2] = ["main", "cli"];
 

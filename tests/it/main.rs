@@ -4,6 +4,7 @@ mod allocations;
 mod arrow;
 mod cli;
 mod csv;
+mod draws;
 mod dtypes;
 mod errors;
 mod examples;

@@ -23,15 +23,16 @@ use crate::error::{Error, Result};
 /// its `lacuna.kind`, the schema's the `lacuna.form` (`long` or `list`) and `lacuna.m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// `m` completed tables under each other, with columns `.imp` (1 to m) and `.id` (1 to n) first.
+    /// `m` completed tables under each other, with columns `.imp` (1 to m) and `.id` (1 to n) first; with the original, that
+    /// table with its gaps before them as `.imp` 0.
     Long,
     /// One `FixedSizeList` of `m` values a column and row; an observed cell repeats its value.
     List,
 }
 
 /// The first columns of the long form: number of the draw and number of the row, as `mice::complete` names them.
-const IMP: &str = ".imp";
-const ID: &str = ".id";
+pub(crate) const IMP: &str = ".imp";
+pub(crate) const ID: &str = ".id";
 
 /// The batch with the given cells in its gaps and its schema as it is; `frame` is the same table in polars.
 pub(crate) fn fill_batch(
@@ -56,7 +57,7 @@ pub(crate) fn fill_batch(
     Ok(RecordBatch::try_new_with_options(batch.schema(), arrays, &options)?)
 }
 
-/// All draws as one batch. Cost: O(m · n) a column; only the missing cells are built `m` times.
+/// All draws as one batch, in the long form after the batch itself if `original`. Cost: O(m · n) a column; only the missing cells are built `m` times.
 pub(crate) fn draw_batch(
     batch: &RecordBatch,
     frame: &DataFrame,
@@ -64,10 +65,14 @@ pub(crate) fn draw_batch(
     gaps: &Gaps,
     draws: &[Cells],
     form: Form,
+    original: bool,
 ) -> Result<RecordBatch> {
     check(batch, frame)?;
     let (n, m) = (batch.num_rows(), draws.len());
     let size = i32::try_from(m).map_err(|_| Error::config("m", m, format!("at most {}", i32::MAX)))?;
+    // Tables under each other, and those of them that are no draw.
+    let before = usize::from(original && form == Form::Long);
+    let tables = before + m;
     let mut fields = Vec::new();
     let mut arrays: Vec<ArrayRef> = Vec::new();
     if form == Form::Long {
@@ -79,11 +84,11 @@ pub(crate) fn draw_batch(
             }
         }
         fields.push(Field::new(IMP, DataType::Int32, false));
-        arrays.push(Arc::new(Int32Array::from_iter_values((1..=size).flat_map(|k| std::iter::repeat_n(k, n)))));
+        arrays.push(Arc::new(Int32Array::from_iter_values((1 - before as i32..=size).flat_map(|k| std::iter::repeat_n(k, n)))));
         fields.push(Field::new(ID, DataType::Int64, false));
-        arrays.push(Arc::new(Int64Array::from_iter_values((0..m).flat_map(|_| 1..=n as i64))));
+        arrays.push(Arc::new(Int64Array::from_iter_values((0..tables).flat_map(|_| 1..=n as i64))));
     }
-    // The cell of each place: draw by draw (long) or row by row (list).
+    // The cell of each place, its table and row: table by table (long) or row by row (list).
     let cell = |i: usize| match form {
         Form::Long => (i / n, i % n),
         Form::List => (i % m, i / m),
@@ -96,11 +101,14 @@ pub(crate) fn draw_batch(
                 let mut gap_of = vec![None; n];
                 rows.iter().enumerate().for_each(|(gap, &row)| gap_of[row] = Some(gap));
                 let drawn: Vec<f64> = draws.iter().flat_map(|cells| cells[j].iter().copied()).collect();
-                let place = |(draw, row): (usize, usize)| gap_of[row].map_or((0, row), |gap| (1, draw * rows.len() + gap));
-                let places: Vec<(usize, usize)> = (0..m * n).map(|i| place(cell(i))).collect();
+                let place = |(table, row): (usize, usize)| match (table.checked_sub(before), gap_of[row]) {
+                    (Some(draw), Some(gap)) => (1, draw * rows.len() + gap),
+                    _ => (0, row),
+                };
+                let places: Vec<(usize, usize)> = (0..tables * n).map(|i| place(cell(i))).collect();
                 filled(input, frame.column(field.name())?.dtype(), column, &drawn, &places)?
             }
-            _ => take(input, &UInt64Array::from_iter_values((0..m * n).map(|i| cell(i).1 as u64)), None)?,
+            _ => take(input, &UInt64Array::from_iter_values((0..tables * n).map(|i| cell(i).1 as u64)), None)?,
         };
         let mut metadata = field.metadata().clone();
         let (field, array): (Field, ArrayRef) = match form {
@@ -118,7 +126,7 @@ pub(crate) fn draw_batch(
         arrays.push(array);
     }
     let (form, rows) = match form {
-        Form::Long => ("long", m * n),
+        Form::Long => ("long", tables * n),
         Form::List => ("list", n),
     };
     let mut metadata = batch.schema().metadata().clone();
@@ -287,7 +295,7 @@ mod tests {
     }
 
     fn batch(df: &DataFrame, table: &Table, draws: &[Cells], form: Form) -> Result<RecordBatch> {
-        draw_batch(&to_batch(df)?, df, &table.schema, &table.gaps, draws, form)
+        draw_batch(&to_batch(df)?, df, &table.schema, &table.gaps, draws, form, false)
     }
 
     /// An Arrow cell as text of its own making, to hold against the polars cell's.
