@@ -138,8 +138,9 @@ impl VaeConfig {
         let plan = self.plan(&table)?;
         let scaling = Scaling::fit(&table);
         let rows: Rows<f32> = scaling.rows(&table);
-        let weights = table.weights;
-        let values = table.values;
+        let Table { values, weights, .. } = table;
+        // From here on the cells in data units serve donors only.
+        let values = self.donors.is_some().then_some(values);
         let data = Data { schema, scaling: &scaling, rows: &rows, weights: weights.as_deref(), plan: &plan, start };
         let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
             true => Trained { vae: data.network(&data.candidates())?, members: Vec::new(), scores: Vec::new() },
@@ -176,8 +177,8 @@ impl VaeConfig {
             imputer.info.warnings.push(Warning::TimeLimit { epochs: m.epochs, planned: plan.epochs });
         }
         imputer.members = members.into_iter().map(|m| m.weights).collect();
-        if let (Some(k), false) = (self.donors, imputer.members.is_empty()) {
-            imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, &rows, &values))?);
+        if let (Some(k), Some(values), false) = (self.donors, &values, imputer.members.is_empty()) {
+            imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, &rows, values))?);
         }
         Ok(imputer)
     }
