@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ndarray_rand::rand::Rng;
 
-use super::Likelihood;
-use super::special::{log_sum_exp, softplus};
+use super::special::softplus;
+use super::{LN_SCALE_LIMIT, Likelihood};
 use crate::data::marginal::VALUES_MOST;
 use crate::kernel::{Real, bounded, sigmoid};
 use crate::rng::Stream;
@@ -58,21 +58,16 @@ impl<F: Real> Likelihood<F> for Categorical {
 
     fn log_prob_grad(&self, eta: &[F], x: F, d_eta: &mut [F]) -> F {
         let code = x.f64() as usize;
-        self.expected(eta, d_eta);
-        let value = eta[code] - log_sum_exp(eta);
+        d_eta.copy_from_slice(eta);
+        let value = eta[code] - softmax(d_eta);
         d_eta.iter_mut().for_each(|d| *d = -*d);
         d_eta[code] += F::one();
         value
     }
 
     fn expected(&self, eta: &[F], out: &mut [F]) {
-        let top = eta.iter().copied().fold(F::neg_infinity(), F::max);
-        let mut total = F::zero();
-        for (o, &e) in out.iter_mut().zip(eta) {
-            *o = (e - top).fast_exp();
-            total += *o;
-        }
-        out.iter_mut().for_each(|o| *o /= total);
+        out.copy_from_slice(eta);
+        softmax(out);
     }
 
     fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
@@ -106,9 +101,6 @@ fn softmax<F: Real>(logits: &mut [F]) -> F {
     logits.iter_mut().for_each(|l| *l /= total);
     top + total.ln()
 }
-
-/// ln of the scale of ordinal and discretised laws stays within ± this.
-const LN_SCALE_LIMIT: f64 = 4.0;
 
 /// Levels in order: cumulative logits (McCullagh 1980) and an offset a level, so that codes that are not one scale fit too;
 /// eta = (μ, ρ, o_1 … o_L). With all at zero each level has its share.

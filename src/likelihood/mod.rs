@@ -44,6 +44,9 @@ use real::{Gaussian, LogNormal, StudentT};
 
 pub(crate) use special::log_sum_exp;
 
+/// ln of the scale of real, ordinal and discretised laws stays within ± this.
+const LN_SCALE_LIMIT: f64 = 4.0;
+
 /// The distribution of one cell given the decoder's outputs `eta` of its column, `eta.len() == width()`.
 pub(crate) trait Likelihood<F: Real> {
     /// Decoder outputs.
@@ -167,12 +170,16 @@ impl Law {
         }
     }
 
+    /// Whether no cell at all has a probability of its own.
+    fn is_density(&self) -> bool {
+        matches!(self, Law::Gaussian(_) | Law::StudentT(_) | Law::LogNormal(_))
+    }
+
     /// Whether `x` has a probability of its own, not a density, among the numbers.
     pub fn is_mass<F: Real>(&self, x: F) -> bool {
         match self {
-            Law::Gaussian(_) | Law::StudentT(_) | Law::LogNormal(_) => false,
             Law::ZeroInflated(law) => law.at_atom(x),
-            _ => true,
+            _ => !self.is_density(),
         }
     }
 
@@ -209,7 +216,7 @@ impl Law {
             return low;
         }
         let draw = |rng: &mut Stream| self.sample(eta, rng).f64();
-        if !matches!(self, Law::Gaussian(_) | Law::StudentT(_) | Law::LogNormal(_)) {
+        if !self.is_density() {
             let found = (0..MASS_TRIES).map(|_| draw(rng)).find(|x| (low..=high).contains(x));
             match self {
                 Law::ZeroInflated(_) if found.is_none() => {}

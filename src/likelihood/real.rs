@@ -3,13 +3,10 @@
 use ndarray_rand::rand_distr::{Distribution, StandardNormal, StudentT as StudentTDistribution};
 
 use super::special::{digamma, ln_gamma, softplus};
-use super::{Likelihood, Units};
+use super::{LN_SCALE_LIMIT, Likelihood, Units};
 use crate::data::marginal::Moments;
 use crate::kernel::{Real, bounded, sigmoid};
 use crate::rng::Stream;
-
-/// ln σ stays within ± this.
-const LN_SCALE_LIMIT: f64 = 4.0;
 
 /// ln N(x; mean, exp(2 ln_sd)) with its derivatives by mean and ln_sd.
 fn gaussian<F: Real>(x: F, mean: F, ln_sd: F) -> (F, F, F) {
