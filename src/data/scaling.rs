@@ -182,15 +182,21 @@ impl ColumnScaling {
         }
     }
 
-    /// Whether a number lies further outside the observed range than half its width, where no fill goes.
-    pub fn is_outside(&self, x: f64) -> bool {
+    /// The lowest and the highest number a fill may be: the observed range and half its width beyond. Levels have no ends.
+    pub fn reach(&self) -> (f64, f64) {
         match self {
             ColumnScaling::Number { min, max, .. } => {
                 let slack = 0.5 * max - 0.5 * min;
-                x < min - slack || x > max + slack
+                ((min - slack).max(f64::MIN), (max + slack).min(f64::MAX))
             }
-            ColumnScaling::Levels { .. } => false,
+            ColumnScaling::Levels { .. } => (f64::NEG_INFINITY, f64::INFINITY),
         }
+    }
+
+    /// Whether a number lies where no fill goes.
+    pub fn is_outside(&self, x: f64) -> bool {
+        let (low, high) = self.reach();
+        x < low || x > high
     }
 
     /// Dense features: a number's value, bins and flag; a flag of levels.
@@ -213,14 +219,12 @@ impl ColumnScaling {
         }
     }
 
-    /// Model units to data units. A number stays within the observed range and half its width beyond: a network that
-    /// is asked far outside what it saw answers with something a reader would believe.
+    /// Model units to data units. A number stays within [`ColumnScaling::reach`]: a network that is asked far outside what it
+    /// saw answers with something a reader would believe.
     pub fn to_data(&self, x: f64) -> f64 {
+        let (low, high) = self.reach();
         match self {
-            ColumnScaling::Number { mean, sd, min, max, .. } => {
-                let slack = 0.5 * max - 0.5 * min;
-                (mean + sd * x).clamp((min - slack).max(f64::MIN), (max + slack).min(f64::MAX))
-            }
+            ColumnScaling::Number { mean, sd, .. } => (mean + sd * x).clamp(low, high),
             ColumnScaling::Levels { .. } => x,
         }
     }

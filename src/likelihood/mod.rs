@@ -131,11 +131,10 @@ impl Law {
     /// The law of a family on a column; `None` where the column's cells lie outside its support.
     fn of(family: Family, scaling: &ColumnScaling) -> Option<Law> {
         match scaling {
-            ColumnScaling::Number { marginal, mean, sd, min, max, .. } => {
-                let slack = 0.5 * max - 0.5 * min;
-                let high = (max + slack).clamp(0.0, f64::MAX);
+            ColumnScaling::Number { marginal, mean, sd, .. } => {
+                let (low, high) = scaling.reach();
                 let most_expected = mean + EXPECTED_MOST * sd;
-                let units = Units { mean: *mean, sd: *sd, low: (min - slack).max(0.0), high, most_expected };
+                let units = Units { mean: *mean, sd: *sd, low: low.max(0.0), high: high.max(0.0), most_expected };
                 Law::of_numbers(family, scaling, marginal, units)
             }
             ColumnScaling::Levels { classes } => match family {
