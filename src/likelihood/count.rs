@@ -132,18 +132,17 @@ impl<F: Real> Likelihood<F> for NegativeBinomial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::likelihood::golden::{self, number};
 
     #[test]
     fn densities_meet_scipy() {
-        let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/scipy_densities.json")).unwrap();
-        let number = |v: &serde_json::Value| v.as_f64().unwrap();
-        let cases = golden["poisson"].as_array().unwrap();
-        for c in cases {
+        let cases = golden::cases("poisson");
+        for c in &cases {
             let (got, want) = (poisson(number(&c["count"]), number(&c["log_mean"])).0, number(&c["log_prob"]));
             assert!((got - want).abs() <= 1e-11 * (1.0 + want.abs()), "{c}: {got}");
         }
-        let cases_n = golden["negative_binomial"].as_array().unwrap();
-        for c in cases_n {
+        let cases_n = golden::cases("negative_binomial");
+        for c in &cases_n {
             let (got, _, _) = negative_binomial(number(&c["count"]), number(&c["log_mean"]), number(&c["log_size"]));
             let want = number(&c["log_prob"]);
             // Differences of ln Γ of thousands lose digits, here as in SciPy.

@@ -307,19 +307,18 @@ impl<F: Real> Likelihood<F> for Discretised {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::likelihood::golden::{self, list, number};
 
     #[test]
     fn densities_meet_scipy() {
-        let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/scipy_densities.json")).unwrap();
-        let number = |v: &serde_json::Value| v.as_f64().unwrap();
         let close = |got: f64, want: f64| assert!((got - want).abs() <= 1e-12 * (1.0 + want.abs()), "{got} {want}");
-        let cases = golden["bernoulli"].as_array().unwrap();
-        for c in cases {
+        let cases = golden::cases("bernoulli");
+        for c in &cases {
             close(Bernoulli.log_prob(&[number(&c["logit"])], number(&c["x"])), number(&c["log_prob"]));
         }
-        let cases_c = golden["categorical"].as_array().unwrap();
-        for c in cases_c {
-            let logits: Vec<f64> = c["logits"].as_array().unwrap().iter().map(number).collect();
+        let cases_c = golden::cases("categorical");
+        for c in &cases_c {
+            let logits = list(&c["logits"]);
             let law = Categorical { levels: logits.len() };
             close(law.log_prob(&logits, number(&c["code"])), number(&c["log_prob"]));
         }
@@ -333,19 +332,16 @@ mod tests {
 
     #[test]
     fn ordered_levels_meet_scipy() {
-        let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/scipy_densities.json")).unwrap();
-        let number = |v: &serde_json::Value| v.as_f64().unwrap();
-        let list = |v: &serde_json::Value| v.as_array().unwrap().iter().map(number).collect::<Vec<f64>>();
         let close = |got: f64, want: f64| assert!((got - want).abs() <= 1e-11 * (1.0 + want.abs()), "{got} {want}");
-        let cases = golden["ordinal"].as_array().unwrap();
-        for c in cases {
+        let cases = golden::cases("ordinal");
+        for c in &cases {
             let shares = list(&c["shares"]);
             let mut eta = vec![0.0; 2 + shares.len()];
             (eta[0], eta[1]) = (number(&c["mean"]), rho(number(&c["log_scale"])));
             close(Ordinal::new(&shares).log_prob(&eta, number(&c["code"])), number(&c["log_prob"]));
         }
-        let cases_d = golden["discretised"].as_array().unwrap();
-        for c in cases_d {
+        let cases_d = golden::cases("discretised");
+        for c in &cases_d {
             let (values, shares) = (list(&c["values"]), list(&c["shares"]));
             let mut law = Discretised::new(values.iter().copied().zip(shares.iter().copied()));
             // The golden normal is in the values themselves, not in places within ± 3.

@@ -105,14 +105,13 @@ impl<F: Real> Likelihood<F> for ZeroInflated {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::likelihood::golden::{self, number};
     use crate::likelihood::Units;
 
     #[test]
     fn densities_meet_scipy() {
-        let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/scipy_densities.json")).unwrap();
-        let number = |v: &serde_json::Value| v.as_f64().unwrap();
-        let cases = golden["zero_inflated"].as_array().unwrap();
-        for c in cases {
+        let cases = golden::cases("zero_inflated");
+        for c in &cases {
             // The law's own constants stand in for the golden parameters: η is (logit, 0, 0).
             let units = Units { mean: 0.0, sd: 1.0, low: 0.0, high: f64::MAX, most_expected: f64::MAX };
             let log = Moments { mean: number(&c["mean"]), sd: number(&c["log_sd"]).exp() };

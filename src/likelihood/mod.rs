@@ -22,6 +22,8 @@
 
 mod count;
 mod discrete;
+#[cfg(test)]
+mod golden;
 mod inflated;
 mod real;
 mod special;
@@ -356,6 +358,7 @@ impl<F: Real> Likelihood<F> for Law {
 mod tests {
     use super::*;
     use crate::data::scaling::number_scaling;
+    use crate::likelihood::golden::{list, number};
     use crate::rng::{Purpose, stream};
 
     fn laws() -> Vec<(Law, Vec<Vec<f64>>, Vec<f64>)> {
@@ -468,15 +471,12 @@ mod tests {
 
     #[test]
     fn means_and_draws_meet_scipy() {
-        let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/scipy_densities.json")).unwrap();
-        let number = |v: &serde_json::Value| v.as_f64().unwrap();
-        let list = |v: &serde_json::Value| v.as_array().unwrap().iter().map(number).collect::<Vec<f64>>();
         // Model units are the numbers themselves, so that the parameters are those of the law.
         let units = Units { mean: 1.0, sd: 1.0, low: 0.0, high: 1e9, most_expected: 1e9 };
         let rho = |l: f64| l / (1.0 - (l / 4.0).powi(2)).sqrt();
         let shift = |l: f64| l / (1.0 - (l / 8.0).powi(2)).sqrt();
-        let cases = golden["moments"].as_array().unwrap();
-        for c in cases {
+        let cases = golden::cases("moments");
+        for c in &cases {
             let p = list(&c["parameters"]);
             let (law, eta, offset) = match c["family"].as_str().unwrap() {
                 "gaussian" => (Law::Gaussian(Gaussian), vec![p[0], rho(p[1].ln())], 0.0),

@@ -161,24 +161,23 @@ impl<F: Real> Likelihood<F> for LogNormal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::likelihood::golden::{self, number};
 
     #[test]
     fn densities_meet_scipy() {
-        let golden: serde_json::Value = serde_json::from_str(include_str!("../../fixtures/scipy_densities.json")).unwrap();
-        let number = |v: &serde_json::Value| v.as_f64().unwrap();
         let close = |got: f64, want: f64| assert!((got - want).abs() <= 1e-12 * (1.0 + want.abs()), "{got} {want}");
-        let cases = golden["gaussian"].as_array().unwrap();
-        for c in cases {
+        let cases = golden::cases("gaussian");
+        for c in &cases {
             close(gaussian(number(&c["x"]), number(&c["mean"]), number(&c["log_sd"])).0, number(&c["log_prob"]));
         }
-        let cases_t = golden["student_t"].as_array().unwrap();
-        for c in cases_t {
+        let cases_t = golden::cases("student_t");
+        for c in &cases_t {
             let got = student_t(number(&c["x"]), number(&c["location"]), number(&c["log_scale"]), number(&c["df"])).0;
             close(got, number(&c["log_prob"]));
         }
         // ln p of the number is that of its logarithm less the logarithm.
-        let cases_l = golden["log_normal"].as_array().unwrap();
-        for c in cases_l {
+        let cases_l = golden::cases("log_normal");
+        for c in &cases_l {
             let ln_x = number(&c["x"]).ln();
             close(gaussian(ln_x, number(&c["mean"]), number(&c["log_sd"])).0 - ln_x, number(&c["log_prob"]));
         }
