@@ -23,7 +23,7 @@ use crate::impute::{
 use crate::likelihood::{Likelihood, candidates, heads};
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
-use crate::model::posterior::{AT_ONCE, BLOCK, Block, outcome_starts};
+use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, pair, stream};
 use crate::train::pilot::{FamilyScore, choose};
 use crate::train::{HeldOut, Member, Plan, Trainer, show_block};
@@ -568,11 +568,10 @@ impl VaeImputer {
         gaps: &[Gap],
         show: impl Fn(usize) -> bool + Sync,
     ) -> Vec<f64> {
-        let starts = outcome_starts(&self.vae.heads);
         self.answer_blocks(gaps, AT_ONCE, |block, of, gaps| {
             self.expect(members.iter().map(Vec::as_slice), rows, of, |_, k| show(k), block);
             let at = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
-                gaps.iter().map(|&(_, k)| f64::from(block.expected[(r, starts[k])])).collect()
+                gaps.iter().map(|&(_, k)| f64::from(block.outcomes(r, k)[0])).collect()
             };
             gaps.iter().enumerate().flat_map(at).collect()
         })
@@ -625,7 +624,6 @@ impl VaeImputer {
     /// One entry a column of the schema: the error of each member's fills on the cells it did not see.
     fn expected_errors(&self, rows: &Rows<f32>, members: &[Member]) -> Vec<Option<ExpectedError>> {
         let d = self.vae.heads.len();
-        let starts = outcome_starts(&self.vae.heads);
         // Per column: squared errors (or wrong levels) of the fills and of the mean fill.
         let mut errors: Vec<Vec<(f64, f64)>> = vec![Vec::new(); d];
         let buffers = || Block::new(&self.vae, AT_ONCE);
@@ -637,9 +635,7 @@ impl VaeImputer {
                     let mut out = Vec::new();
                     for (r, &i) in of.iter().enumerate() {
                         for k in (0..d).filter(|&k| cells[(i, k)]) {
-                            let outcomes = block.expected.row(r);
-                            let outcomes = &outcomes.to_slice().expect("standard layout")[starts[k]..starts[k + 1]];
-                            let fill = self.point(k, outcomes);
+                            let fill = self.point(k, block.outcomes(r, k));
                             out.push(match &self.scaling.columns[k] {
                                 number @ ColumnScaling::Number { .. } => {
                                     let truth = f64::from(rows.target[(i, k)]);
@@ -702,18 +698,14 @@ impl Imputer for VaeImputer {
     fn fill(&self, df: &DataFrame) -> Result<Filled> {
         let table = self.table(df)?;
         let rows: Rows<f32> = self.scaling.rows(&table);
-        let starts = outcome_starts(&self.vae.heads);
         let gaps = gaps_by_row(&table);
         let mut values = in_pool(self.threads, || {
             self.answer_blocks(&gaps, AT_ONCE, |block, of, gaps| {
                 self.expect(self.members.iter().map(Vec::as_slice), &rows, of, |_, _| true, block);
-                let mut values = Vec::new();
-                for (r, gaps) in gaps.iter().enumerate() {
-                    let row = block.expected.row(r);
-                    let row = row.to_slice().expect("standard layout");
-                    values.extend(gaps.iter().map(|&(_, k)| self.point(k, &row[starts[k]..starts[k + 1]])));
-                }
-                values
+                let row = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
+                    gaps.iter().map(|&(_, k)| self.point(k, block.outcomes(r, k))).collect()
+                };
+                gaps.iter().enumerate().flat_map(row).collect()
             })
         })?;
         if let Some(donors) = &self.donors {

@@ -105,8 +105,8 @@ impl<F: Real> Likelihood<F> for ZeroInflated {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::likelihood::golden::{self, number};
     use crate::likelihood::Units;
+    use crate::likelihood::golden::{self, number};
 
     #[test]
     fn densities_meet_scipy() {

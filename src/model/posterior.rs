@@ -17,7 +17,7 @@ pub(crate) const BLOCK: usize = 64;
 pub(crate) const AT_ONCE: usize = 4;
 
 /// Where each head's expected values stand in a row of expectations: a number takes one place, levels one each.
-pub(crate) fn outcome_starts(heads: &[Head]) -> Vec<usize> {
+fn outcome_starts(heads: &[Head]) -> Vec<usize> {
     let widths = heads.iter().map(|h| Likelihood::<f64>::outcomes(&h.law));
     let mut starts = vec![0];
     starts.extend(widths.scan(0, |at, w| {
@@ -58,6 +58,12 @@ impl<F: Real> Block<F> {
             starts,
             one: vec![F::zero(); outcomes],
         }
+    }
+
+    /// What is summed for a head of row `r`: one number, or one probability a level.
+    pub fn outcomes(&self, r: usize, head: usize) -> &[F] {
+        let row = self.expected.row(r).to_slice().expect("standard layout");
+        &row[self.starts[head]..self.starts[head + 1]]
     }
 
     /// Adds to `expected` the given share of E[x | x_v] in model units: the mean over z_l = m + s ⊙ noise_l of each head's

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use crate::data::scaling::{Rows, Scaling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::bound::{Batch, Estimator, Gradient, Proposal, Workspace};
-use crate::model::posterior::{AT_ONCE, BLOCK, Block, outcome_starts};
+use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::model::{Vae, marginal_bias};
 use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
 use adam::{Adam, AdamState, Objective};
@@ -194,16 +194,14 @@ impl Trainer<'_> {
 
     /// Σ of the losses of the held-out cells of some rows, [`BLOCK`] at most.
     fn held_out_loss(&self, held: &HeldOut, rows: &[usize], w: &[f32], noise: &Array2<f32>, block: &mut Block<f32>) -> f64 {
-        let starts = outcome_starts(&self.vae.heads);
         show_block(self.scaling, self.rows, rows, |i, j| !held.cells[(i, j)], block);
         block.expected.fill(0.0);
         block.add_expected(self.vae, w, noise.view(), 1.0);
         let mut total = 0.0;
-        for (&i, mean) in rows.iter().zip(block.expected.rows()) {
-            let mean = mean.to_slice().expect("standard layout");
+        for (r, &i) in rows.iter().enumerate() {
             for (h, head) in self.vae.heads.iter().enumerate().filter(|(_, head)| held.cells[(i, head.column)]) {
                 let weight = self.weights.map_or(1.0, |w| w[i]);
-                total += weight * fill_loss(&mean[starts[h]..starts[h + 1]], self.rows.target[(i, head.column)]);
+                total += weight * fill_loss(block.outcomes(r, h), self.rows.target[(i, head.column)]);
             }
         }
         total
