@@ -24,7 +24,7 @@ use crate::data::scaling::{ColumnScaling, Scaling};
 use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Left, Role, Schema};
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::donors::Donors;
-use crate::impute::vae::{Training, VaeImputer};
+use crate::impute::vae::{LATENT_MOST, Training, VaeImputer, WIDTH_MOST};
 use crate::impute::{ExpectedError, FittedInfo};
 use crate::likelihood::heads;
 use crate::model::Vae;
@@ -36,8 +36,6 @@ const FORMAT: u32 = 1;
 /// The key of the metadata.
 const KEY: &str = "lacuna";
 /// What no fit exceeds.
-const LATENT_MOST: usize = 1024;
-const WIDTH_MOST: usize = 4096;
 const DEPTH_MOST: usize = 64;
 const POINTS_MOST: usize = 4096;
 

@@ -110,8 +110,8 @@ impl VaeConfig {
         };
         plan.epochs = in_range("epochs", self.epochs, 1_000_000)?.unwrap_or(plan.epochs);
         plan.patience = plan.patience.min(plan.epochs);
-        plan.latent = in_range("latent_dim", self.latent_dim, 1024)?.unwrap_or(plan.latent);
-        plan.width = in_range("hidden", self.hidden, 4096)?.unwrap_or(plan.width);
+        plan.latent = in_range("latent_dim", self.latent_dim, LATENT_MOST)?.unwrap_or(plan.latent);
+        plan.width = in_range("hidden", self.hidden, WIDTH_MOST)?.unwrap_or(plan.width);
         plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
         plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
         in_range("donors", self.donors, 1_000_000)?;
@@ -249,6 +249,10 @@ impl VaeConfig {
         Trainer { vae, scaling, rows, weights, plan, seed: self.seed, time_limit, start, stop }
     }
 }
+
+/// The most that `latent_dim` and `hidden` may say, and that a file of a model may claim.
+pub(super) const LATENT_MOST: usize = 1024;
+pub(super) const WIDTH_MOST: usize = 4096;
 
 /// Share of a time limit that the choice of families may take.
 const PILOT_TIME: f64 = 0.15;
