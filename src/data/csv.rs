@@ -25,7 +25,9 @@ use crate::data::table::{Cells, Gaps};
 use crate::error::{Error, ErrorKind, Result, Warning};
 use cell::TWO_63;
 use column::{CellForm, Scan, TextColumn};
-use records::{Records, quote};
+use records::Records;
+
+pub(crate) use records::quote;
 
 /// How a CSV file is to be read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::data::arrow::strict;
+use crate::data::csv::quote;
 use crate::error::{Error, Result};
 
 /// Writes a batch as CSV with a header: dates and times in ISO 8601, those with a zone in UTC, numbers in their shortest form
@@ -50,13 +51,7 @@ fn push(line: &mut String, j: usize, text: &str) {
     if j > 0 {
         line.push(',');
     }
-    if text.is_empty() || text.contains([',', '"', '\n', '\r']) {
-        line.push('"');
-        line.push_str(&text.replace('"', "\"\""));
-        line.push('"');
-    } else {
-        line.push_str(text);
-    }
+    line.push_str(&quote(text, b',', false));
 }
 
 fn unwritable(name: &str, data_type: &DataType) -> Error {

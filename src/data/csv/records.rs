@@ -115,7 +115,7 @@ fn line_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// The text as a field: with quotes where it needs them, or where the column has them.
-pub(super) fn quote(text: &str, delimiter: u8, always: bool) -> Cow<'_, str> {
+pub(crate) fn quote(text: &str, delimiter: u8, always: bool) -> Cow<'_, str> {
     let special = |b: u8| b == delimiter || matches!(b, b'"' | b'\r' | b'\n');
     if always || text.is_empty() || text.bytes().any(special) {
         Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
