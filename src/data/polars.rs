@@ -279,13 +279,7 @@ impl Table {
                 continue;
             };
             if matches!(column.role, Role::Left(_)) {
-                gaps.missing[j] = match input.dtype() {
-                    DataType::Float32 | DataType::Float64 => {
-                        let x = input.as_materialized_series().cast(&DataType::Float64)?;
-                        x.f64()?.iter().filter(|x| x.is_none_or(f64::is_nan)).count()
-                    }
-                    _ => input.null_count(),
-                };
+                gaps.missing[j] = missing_cells(input)?;
                 continue;
             }
             if !agrees(&column.dtype, input.dtype()) {
@@ -319,10 +313,29 @@ impl Table {
             return Err(Error::schema(message));
         }
         let known: HashSet<&str> = schema.columns().iter().map(|c| c.name()).collect();
-        let extra = df.columns().iter().filter(|c| c.null_count() > 0 && !known.contains(c.name().as_str()));
-        warnings.extend(extra.map(|c| Warning::ExtraColumn { column: c.name().to_string(), missing: c.null_count() }));
+        for extra in df.columns().iter().filter(|c| !known.contains(c.name().as_str())) {
+            let missing = missing_cells(extra)?;
+            if missing > 0 {
+                warnings.push(Warning::ExtraColumn { column: extra.name().to_string(), missing });
+            }
+        }
         Ok(Table { schema: schema.clone(), values, gaps, warnings, weights: None })
     }
+}
+
+/// Which cells of a column are missing: null, or NaN among floats.
+pub(crate) fn missing(column: &PlColumn) -> Result<Vec<bool>> {
+    let series = column.as_materialized_series();
+    Ok(match series.dtype() {
+        DataType::Float32 | DataType::Float64 => {
+            series.cast(&DataType::Float64)?.f64()?.iter().map(|x| x.is_none_or(f64::is_nan)).collect()
+        }
+        _ => series.is_null().iter().map(|x| x == Some(true)).collect(),
+    })
+}
+
+fn missing_cells(column: &PlColumn) -> Result<usize> {
+    Ok(missing(column)?.into_iter().filter(|&missing| missing).count())
 }
 
 /// Whether a column of `found` can be read where the fit had `fitted`: the same dtype, both integers, floats or decimals, or both

@@ -10,7 +10,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use crate::data::arrow::to_batch;
 use crate::data::csv::{Appended, CsvTable};
-use crate::data::polars::write_column;
+use crate::data::polars::{missing, write_column};
 use crate::data::schema::Schema;
 use crate::data::table::{Cells, Gaps};
 use crate::error::{Error, Result};
@@ -198,13 +198,7 @@ fn sd_unit(dtype: &DataType) -> f64 {
 pub(crate) fn indicator(frame: &DataFrame, schema: &Schema, gaps: &Gaps) -> Result<Vec<Added>> {
     let mut added = Vec::new();
     for (of, column) in schema.columns().iter().enumerate().filter(|(j, _)| gaps.missing[*j] > 0) {
-        let cells = frame.column(column.name())?.as_materialized_series();
-        let mut missing: Vec<bool> = match cells.dtype() {
-            DataType::Float32 | DataType::Float64 => {
-                cells.cast(&DataType::Float64)?.f64()?.iter().map(|x| x.is_none_or(f64::is_nan)).collect()
-            }
-            _ => cells.is_null().iter().map(|x| x == Some(true)).collect(),
-        };
+        let mut missing = missing(frame.column(column.name())?)?;
         gaps.rows[of].iter().for_each(|&row| missing[row] = true);
         added.push(Added::new(schema, of, What::Missing(missing)));
     }

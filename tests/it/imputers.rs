@@ -440,6 +440,30 @@ fn an_unseen_level_is_kept_and_named() {
 }
 
 #[test]
+fn a_column_beside_those_of_the_fit_is_told_of_with_its_gaps() {
+    let df = table();
+    let new = rows(&df, &[0, 1, 2, 3]);
+    for (name, imputer) in fitted(&df) {
+        for (cells, missing) in [
+            ([Some(1.0), Some(f64::NAN), None, Some(2.0)], 2),
+            ([Some(f64::NAN), Some(0.5), Some(1.0), Some(2.0)], 1),
+            ([Some(0.0), Some(0.5), Some(1.0), Some(2.0)], 0),
+        ] {
+            let mut new = new.clone();
+            new.with_column(Series::new("extra".into(), cells).into_column()).unwrap();
+            let filled = imputer.fill(&new).unwrap();
+            let told: Vec<&Warning> =
+                filled.report.warnings.iter().filter(|w| matches!(w, Warning::ExtraColumn { .. })).collect();
+            match missing {
+                0 => assert!(told.is_empty(), "{name}: {told:?}"),
+                _ => assert_eq!(told, [&Warning::ExtraColumn { column: "extra".into(), missing }], "{name}"),
+            }
+            assert!(filled.frame.column("extra").unwrap().equals_missing(new.column("extra").unwrap()), "{name}");
+        }
+    }
+}
+
+#[test]
 fn infinities_are_errors_with_their_place() {
     let df = table();
     let schema = Schema::infer(&df).unwrap();
