@@ -18,6 +18,7 @@ use arrow::ipc::reader::{FileReader, StreamReader};
 use arrow::ipc::writer::FileWriter;
 use arrow::record_batch::RecordBatch;
 
+use crate::data::file::write_whole;
 use crate::error::{Error, Result};
 
 type ArrowResult = std::result::Result<RecordBatch, ArrowError>;
@@ -86,16 +87,7 @@ pub fn is_arrow(bytes: &[u8]) -> bool {
 /// # Errors
 /// The folder cannot be written to.
 pub fn write(batch: &RecordBatch, path: impl AsRef<Path>) -> Result<()> {
-    let path = path.as_ref();
-    let error = |e| Error::io(Some(path), "write", e);
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)] // As any new file, not for its owner alone.
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(error)?;
-    write_to(batch, file.as_file_mut())?;
-    file.persist(path).map_err(|e| error(e.error))?;
-    Ok(())
+    write_whole(path.as_ref(), |file| write_to(batch, file))
 }
 
 /// Writes a file of one batch, without compression.

@@ -1,6 +1,7 @@
 //! What is observed: kinds of columns, dtypes that store integers, tables with gaps, scaling, and the borders to polars,
 //! Arrow, CSV and Parquet.
 
+pub(crate) mod file;
 pub(crate) mod physical;
 pub(crate) mod schema;
 pub(crate) mod table;

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use ::polars::prelude::{DataFrame, ParquetReader, ParquetWriter, SerReader};
 
+use crate::data::file::write_whole;
 use crate::error::{Error, Result};
 
 /// Reads a whole file.
@@ -31,15 +32,10 @@ pub fn read(path: impl AsRef<Path>) -> Result<DataFrame> {
 /// The folder cannot be written to; a column's type has no Parquet form.
 pub fn write(df: &DataFrame, path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    let error = |e| Error::io(Some(path), "write", e);
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)] // As any new file, not for its owner alone.
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(error)?;
-    ParquetWriter::new(file.as_file_mut()).finish(&mut df.clone()).map_err(|e| error(io::Error::other(e)))?;
-    file.persist(path).map_err(|e| error(e.error))?;
-    Ok(())
+    write_whole(path, |file| {
+        let written = ParquetWriter::new(file).finish(&mut df.clone());
+        written.map(|_| ()).map_err(|e| Error::io(Some(path), "write", io::Error::other(e)))
+    })
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::data::csv::CsvOptions;
+use crate::data::file::write_whole;
 use crate::data::physical;
 use crate::data::scaling::{ColumnScaling, Scaling};
 use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Left, Role, Schema};
@@ -150,6 +151,7 @@ fn is_open(bounds: &(Exact, Exact)) -> bool {
 impl VaeImputer {
     /// Writes the fitted model to a file: safetensors, with all but the weights as JSON in its metadata. Any reader of
     /// safetensors opens it; there is no code in it, and no cell of the fitted table but levels, bounds and summaries of columns.
+    /// It appears whole or not at all: under another name first, in the same folder, then renamed.
     ///
     /// ```
     /// use lacuna::{Fit, Imputer, VaeConfig, VaeImputer};
@@ -166,11 +168,11 @@ impl VaeImputer {
     /// ```
     ///
     /// # Errors
-    /// Writing fails.
+    /// The folder cannot be written to; writing fails.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = self.to_bytes()?;
-        std::fs::write(path, bytes).map_err(|e| Error::io(Some(path), "write", e))
+        write_whole(path, |file| file.write_all(&bytes).map_err(|e| Error::io(Some(path), "write", e)))
     }
 
     /// Writes the fitted model as [`VaeImputer::save`] does.

@@ -107,6 +107,36 @@ fn a_model_without_columns_or_with_a_time_limit_comes_back() {
     assert!(report.warnings.iter().any(|w| matches!(w, Warning::TimeLimit { .. })));
 }
 
+#[test]
+fn a_model_is_saved_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let [first, second] = [1, 2].map(|seed| small().seed(seed).fit(&frame(40)).unwrap());
+    first.save(&path).unwrap();
+    second.save(&path).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), bytes(&second));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays");
+    let permit = |writing: bool| {
+        let mut permissions = std::fs::metadata(&folder).unwrap().permissions();
+        permissions.set_readonly(!writing);
+        std::fs::set_permissions(&folder, permissions).unwrap();
+    };
+    if cfg!(unix) {
+        permit(false);
+        // Nothing is closed to root.
+        let closed = std::fs::write(folder.path().join("x"), "").is_err();
+        let saved = first.save(&path);
+        permit(true);
+        if closed {
+            let e = saved.unwrap_err().to_string();
+            assert!(e.starts_with("cannot write `") && e.contains("m.safetensors"), "{e}");
+            assert_eq!(std::fs::read(&path).unwrap(), bytes(&second));
+        }
+    }
+    let e = first.save(folder.path().join("none/m.safetensors")).unwrap_err().to_string();
+    assert!(e.starts_with("cannot write `") && e.contains("none/m.safetensors`: "), "{e}");
+}
+
 /// The parts of a file: the header, and the tensors' bytes.
 fn parts(file: &[u8]) -> (serde_json::Value, &[u8]) {
     let n = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
