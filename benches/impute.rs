@@ -1,24 +1,14 @@
 //! Fits, fills and CSV at fixed sizes, rows × columns in the name, fixed seed, data made outside the timing:
 //! `cargo bench`.
 
+mod tables;
+
 use std::path::Path;
 
 use divan::Bencher;
-use lacuna::polars::prelude::*;
 use lacuna::{CsvOptions, CsvTable, Fit, Imputer, KnnConfig, MeanConfig, SchemaOptions, VaeConfig};
 
-/// Numbers that depend on two latent ones, a fifth of the cells missing; the same for the same shape.
-fn table(n: usize, d: usize) -> DataFrame {
-    let cell = |i: usize, j: usize| {
-        let (a, b) = ((i * 7919 % 1000) as f64 / 500.0 - 1.0, (i * 104_729 % 1000) as f64 / 500.0 - 1.0);
-        (a * (j as f64 + 1.0)).sin() + b * (j as f64).cos() + (i * 31 + j * 17) as f64 % 7.0 / 20.0
-    };
-    let column = |j: usize| {
-        let cells = (0..n).map(|i| ((i * 13 + j * 5) % 10 > 1).then(|| cell(i, j)));
-        Series::new(format!("x{j}").into(), cells.collect::<Vec<_>>()).into_column()
-    };
-    DataFrame::new(n, (0..d).map(column).collect()).expect("columns of one length")
-}
+use tables::table;
 
 fn text(n: usize, d: usize) -> Vec<u8> {
     let mut out = (0..d).map(|j| format!("x{j}")).collect::<Vec<_>>().join(",").into_bytes();

@@ -4,12 +4,16 @@
 //! training step: operations as if every product were dense (whatever is gathered), over time, over the peak. Then how
 //! many cells a second are filled with more or fewer latent points a row, and how far from the fill with 256 of them.
 
+mod tables;
+
 use std::hint::black_box;
 use std::time::Instant;
 
 use lacuna::polars::prelude::*;
 use lacuna::{Filled, Fit, Imputer, VaeConfig};
 use pulp::{Simd, WithSimd};
+
+use tables::{numbers, table};
 
 /// Independent multiply-adds in as many registers as hide their latency.
 struct Peak(u64);
@@ -59,19 +63,6 @@ fn product(rows: usize, inputs: usize, outputs: usize) -> f64 {
     })
 }
 
-/// Numbers that depend on two latent ones, a fifth of the cells missing.
-fn numbers(n: usize, d: usize) -> Vec<Column> {
-    let cell = |i: usize, j: usize| {
-        let (a, b) = ((i * 7919 % 1000) as f64 / 500.0 - 1.0, (i * 104_729 % 1000) as f64 / 500.0 - 1.0);
-        (a * (j as f64 + 1.0)).sin() + b * (j as f64).cos() + (i * 31 + j * 17) as f64 % 7.0 / 20.0
-    };
-    let column = |j: usize| {
-        let cells = (0..n).map(|i| ((i * 13 + j * 5) % 10 > 1).then(|| cell(i, j)));
-        Series::new(format!("x{j}").into(), cells.collect::<Vec<_>>()).into_column()
-    };
-    (0..d).map(column).collect()
-}
-
 /// Columns of as many levels as said, a fifth of the cells missing.
 fn levels(n: usize, counts: &[usize]) -> Vec<Column> {
     let column = |(j, &k): (usize, &usize)| {
@@ -89,10 +80,10 @@ fn main() {
         println!("product {rows} × {inputs} × {outputs}: {rate:.0} GFLOP/s, {:.0} % of the peak", 100.0 * rate / peak);
     }
     let n = 20_000;
-    let frame = |columns| DataFrame::new(n, columns).expect("columns of one length");
     // The shape of the adult table: six numbers; levels as many as its columns have.
     let adult = [numbers(n, 6), levels(n, &[9, 16, 7, 15, 6, 5, 2, 42, 2])].concat();
-    for (name, df) in [("numbers, 20 000 × 9", frame(numbers(n, 9))), ("adult-like, 20 000 × 15", frame(adult))] {
+    let adult = DataFrame::new(n, adult).expect("columns of one length");
+    for (name, df) in [("numbers, 20 000 × 9", table(n, 9)), ("adult-like, 20 000 × 15", adult)] {
         for batch in [128, 256, 512] {
             let mut one_thread = 0.0;
             for threads in [1, 2] {
@@ -119,7 +110,7 @@ fn main() {
 
 /// Cells a second, and the root mean square distance from the fill with many latent points, in standard deviations.
 fn fills() {
-    let df = DataFrame::new(20_000, numbers(20_000, 20)).expect("columns of one length");
+    let df = table(20_000, 20);
     let imputer = VaeConfig::default().epochs(10).fit(&df).expect("a fit");
     let many = imputer.clone().with_fill_draws(256).fill(&df).expect("a fill");
     let cells = |filled: &Filled| (0..20).flat_map(|j| filled.cells(&format!("x{j}")).expect("a column").1.to_vec()).collect();
