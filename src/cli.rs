@@ -108,16 +108,7 @@ enum Plan {
 impl Plan {
     /// Derives the settings; a flag of another method is an error, not ignored.
     fn new(method: Method, flags: &args::Model, table: &args::Table) -> Result<Plan, Failure> {
-        let of_vae = [
-            ("--epochs", flags.epochs.is_some()),
-            ("--latent-dim", flags.latent_dim.is_some()),
-            ("--hidden", flags.hidden.is_some()),
-            ("--members", flags.members.is_some()),
-            ("--importance-samples", flags.importance_samples.is_some()),
-            ("--time-limit", flags.time_limit.is_some()),
-            ("--weights", table.weights.is_some()),
-            ("--match", flags.matching.is_some()),
-        ];
+        let of_vae = of_vae(flags, table);
         let strange = match method {
             Method::Vae => vec![("--k", flags.k.is_some(), "knn")],
             Method::Knn => of_vae.map(|(flag, given)| (flag, given, "vae")).to_vec(),
@@ -148,17 +139,11 @@ impl Plan {
             ("--exclude", !table.exclude.is_empty()),
             ("--only", !table.only.is_empty()),
             ("--ignore", table.ignore.is_some()),
-            ("--weights", table.weights.is_some()),
             ("--schema", table.schema.is_some()),
+            ("--bounds", !table.bounds.is_empty()),
             ("--k", model.k.is_some()),
-            ("--epochs", model.epochs.is_some()),
-            ("--latent-dim", model.latent_dim.is_some()),
-            ("--hidden", model.hidden.is_some()),
-            ("--members", model.members.is_some()),
-            ("--importance-samples", model.importance_samples.is_some()),
-            ("--time-limit", model.time_limit.is_some()),
         ];
-        match of_fits.into_iter().find(|(_, given)| *given) {
+        match of_fits.into_iter().chain(of_vae(model, table)).find(|(_, given)| *given) {
             Some((flag, _)) => {
                 Err(usage(format!("{flag} belongs to a fit, and --model is fitted already; drop it, or give it to lacuna fit")))
             }
@@ -173,6 +158,20 @@ impl Plan {
             Plan::Mean(strategy) => Box::new(MeanConfig { strategy: *strategy }.fit_with(df, schema)?),
         })
     }
+}
+
+/// The flags that only a fit of the autoencoder takes, and which of them are given.
+fn of_vae(flags: &args::Model, table: &args::Table) -> [(&'static str, bool); 8] {
+    [
+        ("--epochs", flags.epochs.is_some()),
+        ("--latent-dim", flags.latent_dim.is_some()),
+        ("--hidden", flags.hidden.is_some()),
+        ("--members", flags.members.is_some()),
+        ("--importance-samples", flags.importance_samples.is_some()),
+        ("--time-limit", flags.time_limit.is_some()),
+        ("--weights", table.weights.is_some()),
+        ("--match", flags.matching.is_some()),
+    ]
 }
 
 fn vae_config(flags: &args::Model) -> VaeConfig {
@@ -606,6 +605,7 @@ fn schema(args: &args::Table) -> Result<(), Failure> {
     say_warnings(loaded.source.warnings().iter().chain(loaded.schema.warnings()), args.quiet);
     Ok(())
 }
+
 fn compare(args: &args::Compare) -> Result<(), Failure> {
     let mechanism = args.mechanism.parse()?;
     let input = open(&args.table.data)?;

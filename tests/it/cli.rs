@@ -813,10 +813,18 @@ fn a_model_is_fitted_once_and_applied_to_other_files() {
 fn flags_of_a_fit_beside_a_model_are_wrong_usage() {
     let folder = Folder::new(&[("old.csv", &sales(0..60))]);
     assert_eq!(folder.run(&FIT).code, Some(0));
-    let flags: [&[&str]; 5] =
-        [&["--epochs", "3"], &["--method", "vae"], &["--kind", "code=count"], &["--only", "flag"], &["--ignore", "flag"]];
-    for flag in flags {
-        let ran = folder.run(&[&["impute", "old.csv", "--model", "m.safetensors"], flag].concat());
+    let flags = [
+        ["--epochs", "3"],
+        ["--method", "vae"],
+        ["--kind", "code=count"],
+        ["--only", "flag"],
+        ["--ignore", "flag"],
+        ["--weights", "amount"],
+        ["--match", "donors"],
+        ["--bounds", "amount=0..9"],
+    ];
+    for flag in &flags {
+        let ran = folder.run(&[&["impute", "old.csv", "--model", "m.safetensors"], &flag[..]].concat());
         let due =
             format!("lacuna: {} belongs to a fit, and --model is fitted already; drop it, or give it to lacuna fit\n", flag[0]);
         assert_eq!((ran.code, ran.err), (Some(2), due));
