@@ -484,7 +484,8 @@ impl Imputations {
     /// All draws as one Arrow batch: see [`Form`].
     ///
     /// # Errors
-    /// The list form with the original table; a column of a type that has no Arrow form here; the long form of a table with a column `.imp` or `.id`.
+    /// The list form with the original table; a column of a type that has no Arrow form here; the long form of a table with a
+    /// column `.imp` or `.id`.
     pub fn to_record_batch(&self, form: Form) -> Result<RecordBatch> {
         let own = self.frame.width() - self.added.len();
         let names = self.frame.columns()[..own].iter().map(|c| c.name().clone());

@@ -394,10 +394,10 @@ impl VaeImputer {
         place.and_then(|k| self.scores.get(k)).map_or(&[], Vec::as_slice)
     }
 
-    /// The importance-weighted bound on ln p(x_o) of each row's observed cells with nothing visible (Mattei & Frellsen
-    /// 2019, eq. 4), (n,), nats in data units (a probability for levels,
-    /// counts and point masses, a density for other numbers): the plain VAE's log-likelihood, approached from below as `k` grows; a row
-    /// without an observed cell has zero. The mean over members. Cost: `k` decoder passes a row and member.
+    /// The importance-weighted bound on ln p(x_o) of each row's observed cells with nothing visible (Mattei & Frellsen 2019,
+    /// eq. 4): the plain VAE's log-likelihood, approached from below as `k` grows. One entry a row, the mean over members, in
+    /// nats and data units: a probability for levels, counts and point masses, a density for other numbers. A row without an
+    /// observed cell has zero. Cost: `k` decoder passes a row and member.
     ///
     /// ```
     /// # use lacuna::{Fit, VaeConfig};

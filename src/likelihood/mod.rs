@@ -14,8 +14,9 @@
 //! | ordinal | μ, ρ, o_1 … o_L | ∝ (σ((θ_x − μ)/σ) − σ((θ_{x−1} − μ)/σ)) e^{o_x}, θ the logits of the cumulative shares |
 //!
 //! `bounded(ρ, c) = ρ / √(1 + (ρ/c)²)` keeps a scale within e^±c of where it starts, so that a spike of equal values cannot make
-//! a density infinite. ν above two keeps the variance finite. Expected values of the log-normal and the counts stay within six
-//! standard deviations of the column's mean, and zero-inflated normal means of the rest's: exp(μ + σ²/2) would explode. Wherever a column's constants allow it, η = 0 is its marginal.
+//! a density infinite. ν above two keeps the variance finite. Since exp(μ + σ²/2) would explode, expected values of the
+//! log-normal and the counts stay within six standard deviations of the column's mean, and zero-inflated normal means within six
+//! of the rest's. Wherever a column's constants allow it, η = 0 is its marginal.
 //!
 //! Densities of one column compare as probabilities of a *cell*, an interval as wide as the smallest difference between two
 //! observed values ([`Law::log_mass`]): a point mass keeps its probability, a density is integrated over the cell.

@@ -57,7 +57,8 @@ pub(crate) fn fill_batch(
     Ok(RecordBatch::try_new_with_options(batch.schema(), arrays, &options)?)
 }
 
-/// All draws as one batch, in the long form after the batch itself if `original`. Cost: O(m · n) a column; only the missing cells are built `m` times.
+/// All draws as one batch, in the long form after the batch itself if `original`. Cost: O(m · n) a column; only the missing
+/// cells are built `m` times.
 pub(crate) fn draw_batch(
     batch: &RecordBatch,
     frame: &DataFrame,
