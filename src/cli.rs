@@ -18,7 +18,7 @@ use lacuna::arrow::record_batch::RecordBatch;
 use lacuna::data::arrow::{to_batch, to_frame, write_csv};
 use lacuna::data::ipc;
 use lacuna::evaluate::{self, CompareOptions};
-use lacuna::polars::prelude::DataFrame;
+use lacuna::polars::prelude::{Column, DataFrame};
 use lacuna::{
     ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Filled, Fit, Form, Imputations, Imputer, KnnConfig, Left, MeanConfig,
     Progress, Report, Schema, SchemaOptions, Strategy, VaeConfig, VaeImputer, Warning,
@@ -407,6 +407,11 @@ impl Format {
     }
 }
 
+/// Whether a cell of the column is missing: null, or NaN among floats.
+fn has_gaps(column: &Column) -> bool {
+    column.null_count() > 0 || (column.dtype().is_float() && column.is_nan().is_ok_and(|nan| nan.any()))
+}
+
 /// Draws for the uncertainty, if it is asked for, and its interval.
 fn uncertainty(args: &args::Impute) -> Result<Option<(usize, f64)>, Failure> {
     if !args.with_uncertainty {
@@ -442,7 +447,7 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     let format = Format::new(&args, &path, &source)?;
     // Without a gap to fill all methods agree, and the quickest one answers.
     let idle = model.is_none()
-        && !frame.columns().iter().any(|c| c.null_count() > 0 && schema.column(c.name()).is_some_and(|s| s.left().is_none()));
+        && !frame.columns().iter().any(|c| has_gaps(c) && schema.column(c.name()).is_some_and(|s| s.left().is_none()));
     let meter = Meter::new(args.table.quiet);
     let imputer: Result<Box<dyn Imputer>, Error> = match (model, plan) {
         (Some(model), _) => Ok(Box::new(model)),

@@ -705,6 +705,18 @@ fn arrow_files_go_in_and_out() {
 }
 
 #[test]
+fn a_table_whose_gaps_are_nan_has_gaps() {
+    use lacuna::polars::prelude::*;
+    let folder = Folder::new(&[]);
+    let cells = |gap: i32, by: f64| (0..40).map(|i| if i % 8 == gap { f64::NAN } else { by * f64::from(i) }).collect::<Vec<_>>();
+    let df = df!("x" => cells(1, 1.0), "y" => cells(2, -2.5)).unwrap();
+    lacuna::data::ipc::write(&lacuna::data::arrow::to_batch(&df).unwrap(), folder.path().join("in.arrow")).unwrap();
+    let ran = folder.run(&["impute", "in.arrow", "--epochs", "2", "--members", "1", "-o", "out.arrow"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.err.contains("vae: 10 cells filled, 0 left, 40 rows"), "{}", ran.err);
+}
+
+#[test]
 fn wrong_calls_about_arrow_and_uncertainty_are_one_clear_line() {
     let folder = Folder::new(&[("in.csv", MIXED), ("bad.arrow", MIXED), ("x.csv", "x,x_sd\n1,2\n,3\n")]);
     let made = folder.run(&["impute", "in.csv", "-o", "in.arrow", "--method", "mean", "--quiet"]);
