@@ -117,6 +117,14 @@ pub(crate) fn bounded<F: Real>(rho: F, limit: f64) -> (F, F) {
     (rho * r, r * r * r)
 }
 
+/// The ρ that [`bounded`] takes to `x`, which is held within seven eighths of the limit.
+#[inline(always)]
+pub(crate) fn unbounded<F: Real>(x: F, limit: f64) -> F {
+    let most = 0.875 * limit;
+    let u = x.max(F::of(-most)).min(F::of(most)) * F::of(1.0 / limit);
+    u * F::of(limit) / (F::one() - u * u).sqrt()
+}
+
 /// A layer's activation and its slope: with `x = s + bias`, `out ← before + silu(x)` and `s ← silu′(x)`; without
 /// `before`, `out ← silu(x)`.
 pub(crate) fn bias_silu<F: Real>(s: &mut [F], bias: &[F], before: Option<&[F]>, out: &mut [F]) {

@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
     Draw,
     /// Cells hidden by `ampute`; index = column.
     Ampute,
+    /// The linear model's first loadings, and the cells it is judged by; index = 0, or the row.
+    Linear,
 }
 
 /// The generator for `index` of `purpose` under `seed`.

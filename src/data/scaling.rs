@@ -68,7 +68,7 @@ impl Scaling {
 
     /// Features a row has for the networks.
     pub fn shape(&self) -> FeatureShape {
-        let mut shape = FeatureShape { dense: 0, columns: 0, classes: 0 };
+        let mut shape = FeatureShape { dense: 0, columns: 0, classes: 0, all: self.columns.len() };
         for c in &self.columns {
             shape.dense += c.dense();
             if let ColumnScaling::Levels { classes } = c {
@@ -141,6 +141,15 @@ pub(crate) struct FeatureShape {
     /// Columns of levels, and levels of all of them.
     pub columns: usize,
     pub classes: usize,
+    /// All columns.
+    pub all: usize,
+}
+
+impl FeatureShape {
+    /// With so many numbers beside the encoded cells: a completed row.
+    pub fn with_completed(self, numbers: usize) -> FeatureShape {
+        FeatureShape { dense: self.dense + numbers, ..self }
+    }
 }
 
 /// Features of rows: one-hot levels are kept as the place of the one.
@@ -150,18 +159,25 @@ pub(crate) struct Features<F> {
     pub dense: Array2<F>,
     /// (n, columns): a level's place among all columns' levels, or [`NOWHERE`].
     pub places: Array2<u32>,
+    /// (n, 2 all): of each column of numbers the mean and ln sd that its head starts from, model units; zeros elsewhere.
+    pub start: Array2<F>,
 }
 
 impl<F: Real> Features<F> {
     /// `n` rows with nothing visible.
     pub fn new(shape: FeatureShape, n: usize) -> Features<F> {
-        Features { dense: Array2::zeros((n, shape.dense)), places: Array2::from_elem((n, shape.columns), NOWHERE) }
+        Features {
+            dense: Array2::zeros((n, shape.dense)),
+            places: Array2::from_elem((n, shape.columns), NOWHERE),
+            start: Array2::zeros((n, 2 * shape.all)),
+        }
     }
 
     /// Makes a row one with nothing visible.
     pub fn clear(&mut self, r: usize) {
         self.dense.row_mut(r).fill(F::zero());
         self.places.row_mut(r).fill(NOWHERE);
+        self.start.row_mut(r).fill(F::zero());
     }
 }
 

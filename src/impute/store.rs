@@ -3,6 +3,7 @@
 //! | in the file | what |
 //! |---|---|
 //! | tensor `member.0`, `member.1`, … | f32, (weights,): the weights of one network, in the order of its layers |
+//! | tensors `linear.loading`, `linear.noise` | f64, (dimensions, factors) and (dimensions,): the linear-Gaussian start |
 //! | tensor `noise` | f32, (points, latent): the latent points that all fills share |
 //! | metadata `lacuna` | a JSON text: format version, schema, scaling, seed, expected errors, how the training went |
 
@@ -27,8 +28,10 @@ use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::donors::Donors;
 use crate::impute::vae::{LATENT_MOST, Training, VaeImputer, WIDTH_MOST};
 use crate::impute::{ExpectedError, FittedInfo};
+use crate::kernel::Real;
 use crate::likelihood::heads;
 use crate::model::Vae;
+use crate::model::linear::FactorAnalysis;
 use crate::model::posterior::AT_ONCE;
 use crate::train::pilot::FamilyScore;
 
@@ -236,7 +239,13 @@ impl VaeImputer {
         for (m, weights) in self.members.iter().enumerate() {
             tensors.push((member(m), vec![weights.len()], little(weights)));
         }
-        let views = tensors.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
+        let mut tensors: Vec<_> = tensors.into_iter().map(|(name, shape, bytes)| (name, Dtype::F32, shape, bytes)).collect();
+        let (loading, noise) = self.linear.parameters();
+        let little = |x: &[f64]| -> Vec<u8> { x.iter().flat_map(|x| x.to_le_bytes()).collect() };
+        let factors = loading.len() / noise.len().max(1);
+        tensors.push((LOADING.into(), Dtype::F64, vec![noise.len(), factors], little(loading)));
+        tensors.push((NOISE.into(), Dtype::F64, vec![noise.len()], little(noise)));
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)));
         let views = views.collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>();
         let metadata = HashMap::from([(KEY.to_string(), text)]);
         let bytes = views.and_then(|views| safetensors::serialize(views, Some(metadata)));
@@ -270,6 +279,10 @@ impl VaeImputer {
         }
     }
 }
+
+/// The tensors of the linear model.
+const LOADING: &str = "linear.loading";
+const NOISE: &str = "linear.noise";
 
 fn member(m: usize) -> String {
     format!("member.{m}")
@@ -324,20 +337,23 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     let families: Vec<Vec<Family>> = schema.modelled_columns().map(|c| vec![c.family]).collect();
     let heads =
         heads(schema.modelled_columns().zip(&families), &scaling).map_err(|_| damaged("a family does not suit its column"))?;
-    let vae = Vae::new(scaling.shape(), heads, stored.latent, training.width, training.depth);
-    let noise = numbers(&tensors, "noise")?;
+    let (loading, noise) = (numbers(&tensors, LOADING)?, numbers(&tensors, NOISE)?);
+    let linear =
+        FactorAnalysis::stored(&scaling, loading, noise).ok_or_else(|| damaged("its linear model is none of its columns'"))?;
+    let vae = Vae::new(scaling.shape().with_completed(linear.len()), heads, stored.latent, training.width, training.depth);
+    let noise: Vec<f32> = numbers(&tensors, "noise")?;
     let points = noise.len() / stored.latent;
     if points == 0 || points > POINTS_MOST || !points.is_multiple_of(AT_ONCE) {
         return Err(damaged("its tensor `noise` has another size than its metadata says"));
     }
     let noise = Array2::from_shape_vec((points, stored.latent), noise)
         .map_err(|_| damaged("its tensor `noise` has another size than its metadata says"))?;
-    let members = tensors.len() - 1;
+    let members = tensors.len().saturating_sub(3);
     if (members == 0) != schema.modelled().is_empty() {
         return Err(damaged("it has no weights for its columns"));
     }
     let members = (0..members).map(|m| {
-        let weights = numbers(&tensors, &member(m))?;
+        let weights: Vec<f32> = numbers(&tensors, &member(m))?;
         match weights.len() == vae.weights {
             true => Ok(weights),
             false => Err(damaged(&format!("its tensor `{}` has another size than its metadata says", member(m)))),
@@ -348,6 +364,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     Ok(VaeImputer {
         schema: Arc::new(schema),
         scaling,
+        linear,
         vae,
         members,
         noise,
@@ -370,13 +387,33 @@ fn fits(column: &Column, scaling: &ColumnScaling) -> bool {
     if column.family == Family::Bernoulli { classes == 2 } else { classes >= 2 }
 }
 
-/// The finite numbers of a tensor.
-fn numbers(tensors: &SafeTensors<'_>, name: &str) -> std::result::Result<Vec<f32>, Damage> {
-    let tensor = tensors.tensor(name).map_err(|_| damaged(&format!("it has no tensor `{name}`")))?;
-    if tensor.dtype() != Dtype::F32 {
-        return Err(damaged(&format!("its tensor `{name}` is not of type f32")));
+/// A float that tensors are made of.
+trait Stores: Real {
+    const DTYPE: Dtype;
+    fn from_bytes(bytes: &[u8]) -> Vec<Self>;
+}
+
+impl Stores for f32 {
+    const DTYPE: Dtype = Dtype::F32;
+    fn from_bytes(bytes: &[u8]) -> Vec<f32> {
+        bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
     }
-    let numbers: Vec<f32> = tensor.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+}
+
+impl Stores for f64 {
+    const DTYPE: Dtype = Dtype::F64;
+    fn from_bytes(bytes: &[u8]) -> Vec<f64> {
+        bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect()
+    }
+}
+
+/// The finite numbers of a tensor.
+fn numbers<F: Stores>(tensors: &SafeTensors<'_>, name: &str) -> std::result::Result<Vec<F>, Damage> {
+    let tensor = tensors.tensor(name).map_err(|_| damaged(&format!("it has no tensor `{name}`")))?;
+    if tensor.dtype() != F::DTYPE {
+        return Err(damaged(&format!("its tensor `{name}` is not of type {}", std::any::type_name::<F>())));
+    }
+    let numbers = F::from_bytes(tensor.data());
     match numbers.iter().all(|x| x.is_finite()) {
         true => Ok(numbers),
         false => Err(damaged(&format!("its tensor `{name}` has entries that are not finite"))),

@@ -23,6 +23,7 @@ use crate::impute::{
 use crate::likelihood::{Likelihood, candidates, heads};
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
+use crate::model::linear::{Conditional, FactorAnalysis, Start, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, pair, stream};
 use crate::train::pilot::{FamilyScore, choose};
@@ -139,9 +140,11 @@ impl VaeConfig {
         let scaling = Scaling::fit(&table);
         let rows: Rows<f32> = scaling.rows(&table);
         let Table { values, weights, .. } = table;
+        let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, weights.as_deref(), self.seed))?;
         // From here on the cells in data units serve donors only.
         let values = self.donors.is_some().then_some(values);
-        let data = Data { schema, scaling: &scaling, rows: &rows, weights: weights.as_deref(), plan: &plan, start };
+        let weights = weights.as_deref();
+        let data = Data { schema, scaling: &scaling, linear: &linear, rows: &rows, weights, plan: &plan, start };
         let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
             true => Trained { vae: data.network(&data.candidates())?, members: Vec::new(), scores: Vec::new() },
             false => self.train(&data, on_progress)?,
@@ -153,6 +156,7 @@ impl VaeConfig {
             schema: Arc::new(schema.clone().with_families(&chosen(&scores))),
             vae,
             scaling,
+            linear: linear.whole.clone(),
             members: Vec::new(),
             donors: None,
             scores,
@@ -169,7 +173,9 @@ impl VaeConfig {
             seed: self.seed,
             threads: self.threads,
         };
-        imputer.info.errors = in_pool(self.threads, || imputer.expected_errors(&rows, &members))?;
+        // Held-out cells and donors are seen as in training.
+        let view = View::in_training(&imputer.scaling, &linear);
+        imputer.info.errors = in_pool(self.threads, || imputer.expected_errors((&view, &rows), &members))?;
         if members.iter().any(|m| m.held.len == 0) {
             imputer.info.warnings.push(Warning::NothingHeldOut);
         }
@@ -178,7 +184,7 @@ impl VaeConfig {
         }
         imputer.members = members.into_iter().map(|m| m.weights).collect();
         if let (Some(k), Some(values), false) = (self.donors, &values, imputer.members.is_empty()) {
-            imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, &rows, values))?);
+            imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, (&view, &rows), values))?);
         }
         Ok(imputer)
     }
@@ -199,7 +205,9 @@ impl VaeConfig {
         // Without a choice of families.
         let families: Vec<Family> = schema.modelled_columns().map(|c| c.family).collect();
         let schema = &schema.with_families(&families);
-        let data = Data { schema, scaling: &scaling, rows: &rows, weights: None, plan: &plan, start: Instant::now() };
+        let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, None, self.seed))?;
+        let start = Instant::now();
+        let data = Data { schema, scaling: &scaling, linear: &linear, rows: &rows, weights: None, plan: &plan, start };
         let trained = self.train(&data, &mut |_| ControlFlow::Continue(()))?;
         let seconds = data.start.elapsed().as_secs_f64();
         Ok((seconds, plan.members as f64 * plan.operations(&trained.vae)))
@@ -244,9 +252,10 @@ impl VaeConfig {
 
     /// A training of `vae` that may take a share of the time limit.
     fn trainer<'a>(&self, data: &Data<'a>, vae: &'a Vae, plan: &'a Plan, share: f64, stop: &'a AtomicBool) -> Trainer<'a> {
-        let Data { scaling, rows, weights, start, .. } = *data;
+        let Data { scaling, linear, rows, weights, start, .. } = *data;
+        let view = View::in_training(scaling, linear);
         let time_limit = self.time_limit.map(|t| t.mul_f64(share));
-        Trainer { vae, scaling, rows, weights, plan, seed: self.seed, time_limit, start, stop }
+        Trainer { vae, scaling, view, rows, weights, plan, seed: self.seed, time_limit, start, stop }
     }
 }
 
@@ -261,6 +270,7 @@ const PILOT_TIME: f64 = 0.15;
 struct Data<'a> {
     schema: &'a Schema,
     scaling: &'a Scaling,
+    linear: &'a Start,
     rows: &'a Rows<f32>,
     weights: Option<&'a [f64]>,
     plan: &'a Plan,
@@ -275,7 +285,8 @@ impl Data<'_> {
 
     fn network(&self, families: &[Vec<Family>]) -> Result<Vae> {
         let heads = heads(self.schema.modelled_columns().zip(families), self.scaling)?;
-        Ok(Vae::new(self.scaling.shape(), heads, self.plan.latent, self.plan.width, self.plan.depth))
+        let shape = self.scaling.shape().with_completed(self.linear.whole.len());
+        Ok(Vae::new(shape, heads, self.plan.latent, self.plan.width, self.plan.depth))
     }
 }
 
@@ -322,6 +333,7 @@ fn antithetic(seed: u64, draws: usize, latent: usize) -> Array2<f32> {
 pub struct VaeImputer {
     pub(super) schema: Arc<Schema>,
     pub(super) scaling: Scaling,
+    pub(super) linear: FactorAnalysis,
     pub(super) vae: Vae,
     /// One weight vector a member; none where no column is modelled.
     pub(super) members: Vec<Vec<f32>>,
@@ -430,6 +442,7 @@ impl VaeImputer {
         };
         let block_bound = |(batch, work): &mut (Batch<f32>, Workspace<f32>), block: &[usize]| {
             batch.scored.fill(false);
+            let (view, mut given) = (self.view(), Conditional::default());
             let mut observed = vec![false; d];
             let mut out = vec![0.0; block.len()];
             for (r, &i) in block.iter().enumerate() {
@@ -444,7 +457,7 @@ impl VaeImputer {
                         out[r] -= self.scaling.columns[c].ln_unit();
                     }
                 }
-                self.scaling.write_features(&rows, i, &observed, &mut batch.observed, r);
+                view.show(&rows, i, &observed, &mut batch.observed, r, &mut given);
             }
             for w in &self.members {
                 let bounds = bound(work.log_weights(&self.vae, w, batch));
@@ -553,12 +566,12 @@ impl VaeImputer {
     fn expect<'a>(
         &self,
         members: impl ExactSizeIterator<Item = &'a [f32]>,
-        rows: &Rows<f32>,
+        (view, rows): (&View<'_>, &Rows<f32>),
         of: &[usize],
         show: impl Fn(usize, usize) -> bool,
         block: &mut Block<f32>,
     ) {
-        show_block(&self.scaling, rows, of, show, block);
+        show_block(view, rows, of, show, block);
         block.expected.fill(0.0);
         let share = 1.0 / members.len() as f32;
         members.for_each(|w| block.add_expected(&self.vae, w, self.noise.view(), share));
@@ -568,12 +581,12 @@ impl VaeImputer {
     fn expected_numbers(
         &self,
         members: &[Vec<f32>],
-        rows: &Rows<f32>,
+        of_fit: (&View<'_>, &Rows<f32>),
         gaps: &[Gap],
         show: impl Fn(usize) -> bool + Sync,
     ) -> Vec<f64> {
         self.answer_blocks(gaps, AT_ONCE, |block, of, gaps| {
-            self.expect(members.iter().map(Vec::as_slice), rows, of, |_, k| show(k), block);
+            self.expect(members.iter().map(Vec::as_slice), of_fit, of, |_, k| show(k), block);
             let at = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
                 gaps.iter().map(|&(_, k)| f64::from(block.outcomes(r, k)[0])).collect()
             };
@@ -582,7 +595,7 @@ impl VaeImputer {
     }
 
     /// Every observed number inside its column's bounds, with what the networks expect of it.
-    fn find_donors(&self, k: usize, rows: &Rows<f32>, values: &Array2<f64>) -> Donors {
+    fn find_donors(&self, k: usize, of_fit: (&View<'_>, &Rows<f32>), values: &Array2<f64>) -> Donors {
         let of_column = |(j, scaling): (usize, &ColumnScaling)| {
             if let ColumnScaling::Levels { .. } = scaling {
                 return Vec::new();
@@ -591,7 +604,7 @@ impl VaeImputer {
             // No observed cell is NaN, and NaN is inside no bounds.
             let inside = values.column(j).into_iter().enumerate().filter(|(_, x)| (low..=high).contains(*x));
             let cells: Vec<Gap> = inside.map(|(i, _)| (i, j)).collect();
-            let expected = self.expected_numbers(&self.members, rows, &cells, |shown| shown != j);
+            let expected = self.expected_numbers(&self.members, of_fit, &cells, |shown| shown != j);
             cells.iter().zip(expected).map(|(&(i, _), expected)| Donor { expected, value: values[(i, j)] }).collect()
         };
         Donors::new(k, self.scaling.columns.iter().enumerate().map(of_column).collect())
@@ -621,13 +634,19 @@ impl VaeImputer {
         }
     }
 
+    /// How the rows of any table become features.
+    fn view(&self) -> View<'_> {
+        View::of(&self.scaling, &self.linear)
+    }
+
     fn column(&self, k: usize) -> &Column {
         &self.schema.columns()[self.schema.modelled()[k]]
     }
 
     /// One entry a column of the schema: the error of each member's fills on the cells it did not see.
-    fn expected_errors(&self, rows: &Rows<f32>, members: &[Member]) -> Vec<Option<ExpectedError>> {
+    fn expected_errors(&self, of_fit: (&View<'_>, &Rows<f32>), members: &[Member]) -> Vec<Option<ExpectedError>> {
         let d = self.vae.heads.len();
+        let rows = of_fit.1;
         // Per column: squared errors (or wrong levels) of the fills and of the mean fill.
         let mut errors: Vec<Vec<(f64, f64)>> = vec![Vec::new(); d];
         let buffers = || Block::new(&self.vae, AT_ONCE);
@@ -635,7 +654,7 @@ impl VaeImputer {
             let blocks: Vec<Vec<(usize, f64, f64)>> = held_rows
                 .par_chunks(BLOCK)
                 .map_init(buffers, |block, of| {
-                    self.expect(std::iter::once(weights.as_slice()), rows, of, |i, j| !cells[(i, j)], block);
+                    self.expect(std::iter::once(weights.as_slice()), of_fit, of, |i, j| !cells[(i, j)], block);
                     let mut out = Vec::new();
                     for (r, &i) in of.iter().enumerate() {
                         for k in (0..d).filter(|&k| cells[(i, k)]) {
@@ -705,7 +724,7 @@ impl Imputer for VaeImputer {
         let gaps = gaps_by_row(&table);
         let mut values = in_pool(self.threads, || {
             self.answer_blocks(&gaps, AT_ONCE, |block, of, gaps| {
-                self.expect(self.members.iter().map(Vec::as_slice), &rows, of, |_, _| true, block);
+                self.expect(self.members.iter().map(Vec::as_slice), (&self.view(), &rows), of, |_, _| true, block);
                 let row = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
                     gaps.iter().map(|&(_, k)| self.point(k, block.outcomes(r, k))).collect()
                 };
@@ -730,7 +749,7 @@ impl Imputer for VaeImputer {
         let one_draw = |i: usize| {
             let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
             let mut values = self.answer_blocks(&gaps, 1, |block, of, gaps| {
-                show_block(&self.scaling, &rows, of, |_, _| true, block);
+                show_block(&self.view(), &rows, of, |_, _| true, block);
                 // A row's stream gives its latent point first, then its cells in the model's column order.
                 let mut streams: Vec<_> = of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, row as u64))).collect();
                 let mut noise = Array2::zeros((BLOCK, latent));
@@ -766,7 +785,7 @@ impl Imputer for VaeImputer {
                 values
             });
             if let Some(donors) = &self.donors {
-                let expected = self.expected_numbers(std::slice::from_ref(w), &rows, &gaps, |_| true);
+                let expected = self.expected_numbers(std::slice::from_ref(w), (&self.view(), &rows), &gaps, |_| true);
                 let matched = values.iter_mut().zip(&gaps).zip(expected).filter(|((_, gap), _)| donors.has(gap.1));
                 matched.for_each(|((value, &(row, k)), x)| *value = donors.draw(k, x, &mut cell_stream(seed, i, row, k)));
             }

@@ -226,11 +226,17 @@ struct Level {
     base: f64,
 }
 
+/// Where a number in model units stands for the tilt.
+#[inline(always)]
+pub(super) fn place<F: Real>(x: F) -> F {
+    bounded(x, 3.0).0
+}
+
 impl Discretised {
     /// From the distinct values in model units, ascending, with their shares; [`VALUES_MOST`] at most.
     pub fn new(values: impl Iterator<Item = (f64, f64)> + Clone) -> Discretised {
         let level = |(value, share): (f64, f64)| {
-            let place = bounded(value, 3.0).0;
+            let place = place(value);
             Level { value, place, base: share.ln() + 0.5 * place * place }
         };
         let frequent = values.clone().enumerate().filter(|(_, (_, share))| *share >= OFFSET_LEAST).map(|(i, _)| i);

@@ -37,7 +37,7 @@ use crate::data::marginal::{Marginal, Moments};
 use crate::data::scaling::{ColumnScaling, Scaling};
 use crate::data::schema::{Column, ColumnKind, Family};
 use crate::error::{Error, Result};
-use crate::kernel::Real;
+use crate::kernel::{Real, unbounded};
 use crate::rng::Stream;
 
 use count::{NegativeBinomial, Poisson};
@@ -182,6 +182,27 @@ impl Law {
         match self {
             Law::ZeroInflated(law) => law.at_atom(x),
             _ => !self.is_density(),
+        }
+    }
+
+    /// Adds to the decoder's outputs what makes a number's distribution, at zero elsewhere, that of a normal with this mean
+    /// and ln sd (model units): where the linear model says so. A discretised law is tilted towards it; the others start from
+    /// their marginal.
+    #[inline(always)]
+    pub fn start<F: Real>(&self, mean: F, ln_sd: F, eta: &mut [F]) {
+        match self {
+            Law::Gaussian(_) | Law::StudentT(_) => {
+                eta[0] += mean;
+                eta[1] += unbounded(ln_sd, LN_SCALE_LIMIT);
+            }
+            Law::Discretised(_) => {
+                eta[0] += discrete::place(mean);
+                eta[1] += unbounded(ln_sd, LN_SCALE_LIMIT);
+            }
+            Law::ZeroInflated(ZeroInflated { rest: Rest::Gaussian(rest), .. }) => {
+                eta[1] += (mean - F::of(rest.mean)) / F::of(rest.sd);
+            }
+            _ => {}
         }
     }
 

@@ -3,12 +3,14 @@
 //! ```text
 //! encoder     q(z | x_o) = N(μ, diag σ²)       μ, ln σ  from the features of all observed cells
 //! prior       p(z | x_v) = N(m, diag s²), c    m, ln s, c  from the features of the visible cells, times |v| / (|v| + 1)
-//! decoder     η = W₁ z + W₂ x_v + head(trunk(z, c))
+//! decoder     η = start(x_v) + W₁ z + W₂ x_v + head(trunk(z, c))
 //! ```
 //! With nothing visible the prior is N(0, I) and c = 0 exactly, whatever the weights: the plain VAE is inside the model.
-//! The linear path (W₁: factor analysis; W₂: regression on the visible features) starts with the rest at zero.
+//! The features of the visible cells include the row as a factor analysis completes it ([`linear`]), whose mean and standard
+//! deviation of every number are the start. The rest of η begins at zero, so that the model begins as the linear one.
 
 pub(crate) mod bound;
+pub(crate) mod linear;
 pub(crate) mod net;
 pub(crate) mod posterior;
 
@@ -289,6 +291,11 @@ impl Vae {
         self.context_in.product(w, out.context.view(), F::zero(), out.first.view_mut());
         let bias = &w[self.decoder_out.bias.clone()];
         flat_mut(&mut out.linear).chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
+        for (eta, start) in flat_mut(&mut out.linear).chunks_exact_mut(bias.len().max(1)).zip(visible.start.rows()) {
+            for head in &self.heads {
+                head.law.start(start[2 * head.column], start[2 * head.column + 1], &mut eta[head.eta.clone()]);
+            }
+        }
         if let Some(layer) = &self.visible_linear {
             layer.product(w, visible, F::one(), &mut out.linear);
         }

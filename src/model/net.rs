@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn gradients_meet_central_differences() {
         let mut at = Allocator::default();
-        let input = Input::new(&mut at, FeatureShape { dense: 3, columns: 2, classes: 5 }, 5);
+        let input = Input::new(&mut at, FeatureShape { dense: 3, columns: 2, classes: 5, all: 3 }, 5);
         let trunk = Trunk::new(&mut at, 5, 2);
         let output = Dense::new(&mut at, 5, 2, true);
         let mut rng = stream(1, Purpose::Init, 0);
@@ -229,6 +229,7 @@ mod tests {
         let x = Features {
             dense: Array2::random_using((4, 3), StandardNormal, &mut rng),
             places: ndarray::arr2(&[[0, 3], [1, NOWHERE], [NOWHERE, NOWHERE], [1, 4]]),
+            start: Array2::zeros((4, 6)),
         };
         let c = Array2::random_using((4, 2), StandardNormal, &mut rng);
         let mut tape = Tape::new(&trunk, 4);

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use crate::data::scaling::{Rows, Scaling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::bound::{Batch, Estimator, Gradient, Proposal, Workspace};
+use crate::model::linear::{Conditional, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::model::{Vae, marginal_bias};
 use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
@@ -151,6 +152,7 @@ pub(crate) struct Epoch {
 pub(crate) struct Trainer<'a> {
     pub vae: &'a Vae,
     pub scaling: &'a Scaling,
+    pub view: View<'a>,
     pub rows: &'a Rows<f32>,
     /// What each row counts for, above zero, one on average; all alike when `None`.
     pub weights: Option<&'a [f64]>,
@@ -194,7 +196,7 @@ impl Trainer<'_> {
 
     /// Σ of the losses of the held-out cells of some rows, [`BLOCK`] at most.
     fn held_out_loss(&self, held: &HeldOut, rows: &[usize], w: &[f32], noise: &Array2<f32>, block: &mut Block<f32>) -> f64 {
-        show_block(self.scaling, self.rows, rows, |i, j| !held.cells[(i, j)], block);
+        show_block(&self.view, self.rows, rows, |i, j| !held.cells[(i, j)], block);
         block.expected.fill(0.0);
         block.add_expected(self.vae, w, noise.view(), 1.0);
         let mut total = 0.0;
@@ -261,6 +263,7 @@ struct Shard {
     gradient: Gradient<f32>,
     observed: Vec<bool>,
     visible: Vec<bool>,
+    given: Conditional,
 }
 
 impl<'a> Fit<'a> {
@@ -274,6 +277,7 @@ impl<'a> Fit<'a> {
             gradient: Gradient::new(vae),
             observed: vec![false; d],
             visible: vec![false; d],
+            given: Conditional::default(),
         };
         let (shards, blocks) = match parallel {
             true => (plan.batch / SHARD, rayon::current_num_threads()),
@@ -418,18 +422,19 @@ fn fill_loss(expected: &[f32], truth: f32) -> f64 {
 /// Puts the visible cells of some rows into a block; its further rows are empty. A cell is visible where it is observed and
 /// `show` says so.
 pub(crate) fn show_block(
-    scaling: &Scaling,
+    view: &View<'_>,
     rows: &Rows<f32>,
     block: &[usize],
     show: impl Fn(usize, usize) -> bool,
     into: &mut Block<f32>,
 ) {
     let mut visible = vec![false; rows.target.ncols()];
+    let mut given = Conditional::default();
     for (r, &i) in block.iter().enumerate() {
         let target = rows.target.row(i);
         visible.iter_mut().zip(target).enumerate().for_each(|(j, (v, x))| *v = !x.is_nan() && show(i, j));
         into.count[r] = visible.iter().filter(|v| **v).count();
-        scaling.write_features(rows, i, &visible, &mut into.visible, r);
+        view.show(rows, i, &visible, &mut into.visible, r, &mut given);
     }
     for r in block.len()..BLOCK {
         into.count[r] = 0;
@@ -440,8 +445,8 @@ pub(crate) fn show_block(
 /// The hiding law: per row a hidden share uniform on [0, 0.7] of its observed cells, at least one; on the encoder's
 /// path two fifths of the rows see nothing.
 fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream, shard: &mut Shard) {
-    let (scaling, rows) = (trainer.scaling, trainer.rows);
-    let Shard { batch, observed, visible, .. } = shard;
+    let (view, rows) = (&trainer.view, trainer.rows);
+    let Shard { batch, observed, visible, given, .. } = shard;
     let encoder = batch.proposal == Proposal::Encoder;
     for (r, &i) in block.iter().enumerate() {
         let target = rows.target.row(i);
@@ -464,9 +469,9 @@ fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream
             }
         }
         batch.count[r] = visible.iter().filter(|v| **v).count();
-        scaling.write_features(rows, i, visible, &mut batch.visible, r);
+        view.show(rows, i, visible, &mut batch.visible, r, given);
         if encoder {
-            scaling.write_features(rows, i, observed, &mut batch.observed, r);
+            view.show(rows, i, observed, &mut batch.observed, r, given);
         }
     }
 }

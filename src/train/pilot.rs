@@ -128,8 +128,8 @@ fn score_block(
     noise: &Array2<f32>,
     block: &mut Block<f32>,
 ) -> Vec<Vec<CellScore>> {
-    let Trainer { vae, scaling, rows: table, .. } = *trainer;
-    show_block(scaling, table, rows, |i, j| !held.cells[(i, j)], block);
+    let Trainer { vae, scaling, view, rows: table, .. } = *trainer;
+    show_block(&view, table, rows, |i, j| !held.cells[(i, j)], block);
     let decoded: Vec<Array2<f32>> = noise
         .rows()
         .into_iter()

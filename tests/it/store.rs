@@ -200,7 +200,11 @@ fn what_a_file_claims_is_checked() {
     }
     let (header, data) = parts(&file);
     let mut wild = data.to_vec();
-    wild[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    wild[..8].copy_from_slice(&f64::NAN.to_le_bytes());
+    assert!(refusal(&assembled(&header, &wild)).contains("not finite"));
+    let mut wild = data.to_vec();
+    let last = data.len() - 4;
+    wild[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(refusal(&assembled(&header, &wild)).contains("not finite"));
     let mut other = header.clone();
     other["noise"]["dtype"] = json!("I32");

@@ -1,0 +1,623 @@
+//! The linear-Gaussian start: factor analysis with gaps, from which the networks depart.
+//!
+//! ```text
+//! y = W f + ε      f ~ N(0, I)      ε ~ N(0, diag ψ)
+//! ```
+//! over a row's numbers and the indicators of its levels, all standardised. Given the visible cells the others have a mean
+//! and a standard deviation in closed form: the heads of numbers start from these ([`crate::likelihood::Law::start`]), and
+//! the completed row is among the networks' features. With the networks' last layers at zero the model *is* this one.
+//!
+//! W and ψ come from EM (Rubin & Thayer 1982) on the visible cells only, with the covariance of f estimated along and
+//! rotated into W, which takes few iterations (PX-EM, Liu, Rubin & Wu 1998). A conjugate prior stands for some cells of
+//! pure noise in every dimension; how many is chosen by the error on hidden cells.
+
+use ndarray::ArrayView1;
+use ndarray_rand::rand::Rng;
+use ndarray_rand::rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling};
+use crate::kernel::{Real, vectorised};
+use crate::rng::{Purpose, pair, stream};
+
+/// Factors, at most.
+const RANK_MOST: usize = 16;
+/// Levels of a column whose indicators take part, at most; and indicators of a table.
+const CLASSES_MOST: usize = 16;
+const INDICATORS_MOST: usize = 512;
+/// Iterations of EM: with the rotation, twenty suffice.
+const ITERATIONS: usize = 25;
+/// Rows and cells of the table that EM sees, at most, and when it is run again and again to choose the prior.
+const ROWS_MOST: usize = 5000;
+const CELLS_MOST: usize = 1_000_000;
+const FEW_CELLS: usize = 100_000;
+/// Prior cells of pure noise in every dimension: next to none for tables of low rank without noise, some for small tables.
+const STRENGTHS: [f64; 4] = [0.003, 0.1, 1.0, 5.0];
+/// Tables of so many rows at most are cut into parts, each of which is completed by a model of the others.
+const FOLDED_MOST: usize = 2000;
+const FOLDS: usize = 5;
+/// Completed cells among the features stay within so many standard deviations.
+const CLIP: f64 = 6.0;
+/// A visible cell counts as no farther out than this, however far its row is from those of the fit.
+const FAR: f64 = 1e3;
+/// No dimension is less noisy: ψ stays above this, so that it can be divided by.
+const NOISE_LEAST: f64 = 1e-6;
+/// Rows of one sum: fixed, so that sums come out the same on any number of threads.
+const CHUNK: usize = 256;
+
+/// What one dimension of y is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Dimension {
+    Number,
+    /// Whether the cell is of this class, less the mean, over the standard deviation.
+    Class {
+        class: usize,
+        mean: f64,
+        sd: f64,
+    },
+}
+
+/// A factor analysis, and where its dimensions stand in a table.
+#[derive(Clone, Debug)]
+pub(crate) struct FactorAnalysis {
+    /// With the column of each, in order.
+    dimensions: Vec<(usize, Dimension)>,
+    /// How far a dimension's mean may go.
+    reach: Vec<(f64, f64)>,
+    rank: usize,
+    /// W, (dimensions, rank).
+    loading: Vec<f64>,
+    /// ψ, (dimensions,).
+    noise: Vec<f64>,
+    /// w wᵀ / ψ of each dimension: lower triangles, row by row.
+    outer: Vec<f64>,
+}
+
+/// Buffers of a row's conditional distribution.
+#[derive(Debug, Default)]
+pub(crate) struct Conditional {
+    /// The factors' precision given the visible cells, then its Cholesky factor: a lower triangle, row by row.
+    precision: Vec<f64>,
+    /// Their mean, (rank,).
+    mean: Vec<f64>,
+    one: Vec<f64>,
+}
+
+impl FactorAnalysis {
+    /// One with nothing learned; its dimensions are a matter of the scaling alone.
+    fn blank(scaling: &Scaling) -> FactorAnalysis {
+        let (mut dimensions, mut reach) = (Vec::new(), Vec::new());
+        for (j, column) in scaling.columns.iter().enumerate() {
+            match column {
+                // Without spread its cells have no place in model units.
+                ColumnScaling::Number { sd, .. } if *sd == 0.0 => {}
+                ColumnScaling::Number { .. } => {
+                    let (low, high) = column.reach();
+                    dimensions.push((j, Dimension::Number));
+                    reach.push((column.to_model(low), column.to_model(high)));
+                }
+                ColumnScaling::Levels { classes } => {
+                    let share = &classes.share;
+                    if share.len() > CLASSES_MOST || dimensions.len() + share.len() > j + INDICATORS_MOST {
+                        continue;
+                    }
+                    // One indicator says all of two levels.
+                    for (class, &mean) in share.iter().enumerate().skip(usize::from(share.len() == 2)) {
+                        let p = mean.clamp(0.005, 0.995);
+                        dimensions.push((j, Dimension::Class { class, mean, sd: (p * (1.0 - p)).sqrt() }));
+                        reach.push((-CLIP, CLIP));
+                    }
+                }
+            }
+        }
+        let (d, rank) = (dimensions.len(), RANK_MOST.min(dimensions.len()));
+        let mut blank =
+            FactorAnalysis { dimensions, reach, rank, loading: vec![0.0; d * rank], noise: vec![1.0; d], outer: Vec::new() };
+        blank.prepare();
+        blank
+    }
+
+    /// From loadings, (dimensions, rank), and noise, (dimensions,), as a file says they are; `None` where they do not fit
+    /// the table or are none that a fit gives.
+    pub fn stored(scaling: &Scaling, loading: Vec<f64>, noise: Vec<f64>) -> Option<FactorAnalysis> {
+        let blank = FactorAnalysis::blank(scaling);
+        let sound = loading.iter().all(|w| w.abs() < 1e6) && noise.iter().all(|&psi| (NOISE_LEAST..1e6).contains(&psi));
+        if !sound || loading.len() != blank.loading.len() || noise.len() != blank.noise.len() {
+            return None;
+        }
+        let mut model = FactorAnalysis { loading, noise, ..blank };
+        model.prepare();
+        Some(model)
+    }
+
+    /// Loadings, (dimensions, rank), and noise, (dimensions,).
+    pub fn parameters(&self) -> (&[f64], &[f64]) {
+        (&self.loading, &self.noise)
+    }
+
+    /// Dimensions of y.
+    pub fn len(&self) -> usize {
+        self.dimensions.len()
+    }
+
+    fn prepare(&mut self) {
+        let k = self.rank;
+        self.outer.clear();
+        for (w, psi) in self.loading.chunks_exact(k.max(1)).zip(&self.noise) {
+            for (i, a) in w.iter().enumerate() {
+                self.outer.extend(w[..=i].iter().map(|b| a * b / psi));
+            }
+        }
+    }
+
+    /// The value of a dimension in a row that has it.
+    #[inline(always)]
+    fn value<F: Real>(&self, t: usize, target: ArrayView1<F>) -> f64 {
+        let (column, dimension) = self.dimensions[t];
+        let x = target[column].f64();
+        match dimension {
+            Dimension::Number => x.clamp(-FAR, FAR),
+            Dimension::Class { class, mean, sd } => (if x == class as f64 { 1.0 - mean } else { -mean }) / sd,
+        }
+    }
+
+    /// The distribution of a row's factors given its visible cells.
+    #[inline(always)]
+    fn condition<F: Real>(&self, target: ArrayView1<F>, visible: impl Fn(usize) -> bool, given: &mut Conditional) {
+        let k = self.rank;
+        let size = triangle(k);
+        let Conditional { precision, mean, .. } = given;
+        precision.clear();
+        precision.resize(size, 0.0);
+        (0..k).for_each(|i| precision[triangle(i) + i] = 1.0);
+        mean.clear();
+        mean.resize(k, 0.0);
+        for t in (0..self.len()).filter(|&t| visible(self.dimensions[t].0)) {
+            let x = self.value(t, target) / self.noise[t];
+            precision.iter_mut().zip(&self.outer[t * size..]).for_each(|(p, o)| *p += o);
+            mean.iter_mut().zip(&self.loading[t * k..]).for_each(|(m, w)| *m += w * x);
+        }
+        factor(precision, k);
+        solve_lower(precision, mean);
+        solve_upper(precision, mean);
+    }
+
+    /// Completes a row, target in model units, (columns,): writes every dimension's value or expected value to `completed`,
+    /// (dimensions,), and to `start`, (2 columns,), the mean and ln sd of each number that is not visible.
+    pub fn complete<F: Real>(
+        &self,
+        target: ArrayView1<F>,
+        visible: &[bool],
+        completed: &mut [F],
+        start: &mut [F],
+        given: &mut Conditional,
+    ) {
+        vectorised(
+            #[inline(always)]
+            || {
+                self.condition(target, |j| visible[j], given);
+                let k = self.rank;
+                let Conditional { precision, mean: factors, one } = given;
+                start.fill(F::zero());
+                for (t, &(j, dimension)) in self.dimensions.iter().enumerate() {
+                    if visible[j] {
+                        completed[t] = F::of(self.value(t, target).clamp(-CLIP, CLIP));
+                        continue;
+                    }
+                    let w = &self.loading[t * k..(t + 1) * k];
+                    let (low, high) = self.reach[t];
+                    let mean = dot(w, factors).clamp(low, high);
+                    completed[t] = F::of(mean.clamp(-CLIP, CLIP));
+                    if dimension == Dimension::Number {
+                        one.clear();
+                        one.extend_from_slice(w);
+                        solve_lower(precision, one);
+                        start[2 * j] = F::of(mean);
+                        start[2 * j + 1] = F::of(0.5 * (self.noise[t] + dot(one, one)).ln());
+                    }
+                }
+            },
+        );
+    }
+
+    /// EM on some rows, which count for their weights. `strength`: the prior's cells of noise.
+    fn fit(of: &Source<'_>, some: &[usize], strength: f64) -> FactorAnalysis {
+        let mut model = FactorAnalysis::blank(of.scaling);
+        let (d, k) = (model.len(), model.rank);
+        if k == 0 || some.is_empty() {
+            return model;
+        }
+        // Any start but zero will do, which EM would stay at.
+        let sd = (0.5 / k as f64).sqrt();
+        let mut rng = stream(of.seed, Purpose::Linear, 0);
+        model.loading.iter_mut().for_each(|w| *w = sd * Distribution::<f64>::sample(&StandardNormal, &mut rng));
+        model.noise.fill(0.5);
+        let total: f64 = some.iter().map(|&i| of.weight(i)).sum();
+        for _ in 0..ITERATIONS {
+            model.prepare();
+            let parts: Vec<Moments> = some.par_chunks(CHUNK).map(|rows| model.moments(of, rows)).collect();
+            let mut sums = Moments::new(d, k);
+            parts.iter().for_each(|part| sums.add(part));
+            let mut rotation = sums.factors.clone();
+            rotation.iter_mut().for_each(|x| *x /= total);
+            factor(&mut rotation, k);
+            for t in 0..d {
+                let (ff, fy, [yy, n]) = sums.of(t);
+                let mut ridge = ff.to_vec();
+                (0..k).for_each(|i| ridge[triangle(i) + i] += strength * model.noise[t]);
+                factor(&mut ridge, k);
+                let mut w = fy.to_vec();
+                solve_lower(&ridge, &mut w);
+                solve_upper(&ridge, &mut w);
+                let explained: f64 =
+                    (0..k).map(|i| w[i] * (2.0 * dot(&ff[triangle(i)..][..i], &w[..i]) + ff[triangle(i) + i] * w[i])).sum();
+                let left = (yy - 2.0 * dot(&w, fy) + explained).max(0.0);
+                model.noise[t] = (left + strength) / (n + strength) + NOISE_LEAST;
+                for j in 0..k {
+                    model.loading[t * k + j] = (j..k).map(|i| w[i] * rotation[triangle(i) + j]).sum();
+                }
+            }
+        }
+        model.prepare();
+        model
+    }
+
+    /// The E step: expected moments of some rows.
+    fn moments(&self, of: &Source<'_>, some: &[usize]) -> Moments {
+        let (d, k) = (self.len(), self.rank);
+        let mut sums = Moments::new(d, k);
+        let mut given = Conditional::default();
+        let (mut inverse, mut ff) = (vec![0.0; k * k], vec![0.0; triangle(k)]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for &i in some {
+                    let target = of.rows.target.row(i);
+                    self.condition(target, |j| !target[j].is_nan(), &mut given);
+                    // The covariance is L⁻ᵀ L⁻¹: row c of `inverse` is column c of L⁻¹.
+                    for c in 0..k {
+                        let e = &mut inverse[c * k..(c + 1) * k];
+                        e.fill(0.0);
+                        e[c] = 1.0;
+                        solve_lower(&given.precision, e);
+                    }
+                    let weight = of.weight(i);
+                    for r in 0..k {
+                        for c in 0..=r {
+                            let covariance = dot(&inverse[r * k + r..(r + 1) * k], &inverse[c * k + r..(c + 1) * k]);
+                            ff[triangle(r) + c] = weight * (given.mean[r] * given.mean[c] + covariance);
+                        }
+                    }
+                    sums.factors.iter_mut().zip(&ff).for_each(|(s, x)| *s += x);
+                    for t in (0..d).filter(|&t| !target[self.dimensions[t].0].is_nan()) {
+                        sums.add_cell(t, &ff, &given.mean, self.value(t, target), weight);
+                    }
+                }
+            },
+        );
+        sums
+    }
+
+    /// The mean error of cells hidden from some rows, three in ten: small ones squared, large ones absolute.
+    fn error(&self, of: &Source<'_>, some: &[usize]) -> f64 {
+        let d = of.rows.target.ncols();
+        let (mut completed, mut start) = (vec![0f32; self.len()], vec![0f32; 2 * d]);
+        let mut given = Conditional::default();
+        let (mut total, mut cells) = (0.0, 0);
+        for &i in some {
+            let mut rng = stream(of.seed, Purpose::Linear, pair(1, i as u64));
+            let target = of.rows.target.row(i);
+            let visible: Vec<bool> = target.iter().map(|x| rng.random::<f64>() < 0.7 && !x.is_nan()).collect();
+            self.complete(target, &visible, &mut completed, &mut start, &mut given);
+            for (t, &(j, _)) in self.dimensions.iter().enumerate() {
+                if !visible[j] && !target[j].is_nan() {
+                    total += (1.0 + (f64::from(completed[t]) - self.value(t, target)).powi(2)).sqrt() - 1.0;
+                    cells += 1;
+                }
+            }
+        }
+        total / f64::from(cells.max(1))
+    }
+}
+
+/// Sums over rows that EM needs: of each dimension Σ E[f fᵀ], Σ y E[f], Σ y² and the weight of its cells; and Σ E[f fᵀ] of
+/// all rows.
+struct Moments {
+    rank: usize,
+    dimensions: Vec<f64>,
+    factors: Vec<f64>,
+}
+
+impl Moments {
+    fn new(d: usize, rank: usize) -> Moments {
+        Moments { rank, dimensions: vec![0.0; d * (triangle(rank) + rank + 2)], factors: vec![0.0; triangle(rank)] }
+    }
+
+    /// Adds the cell `y` of a row with the given moments of its factors, the second of them weighted already.
+    #[inline(always)]
+    fn add_cell(&mut self, t: usize, ff: &[f64], f: &[f64], y: f64, weight: f64) {
+        let (size, k) = (triangle(self.rank), self.rank);
+        let at = &mut self.dimensions[t * (size + k + 2)..(t + 1) * (size + k + 2)];
+        at[..size].iter_mut().zip(ff).for_each(|(s, x)| *s += x);
+        at[size..].iter_mut().zip(f).for_each(|(s, x)| *s += weight * y * x);
+        at[size + k] += weight * y * y;
+        at[size + k + 1] += weight;
+    }
+
+    fn add(&mut self, other: &Moments) {
+        self.dimensions.iter_mut().zip(&other.dimensions).for_each(|(s, x)| *s += x);
+        self.factors.iter_mut().zip(&other.factors).for_each(|(s, x)| *s += x);
+    }
+
+    /// Σ E[f fᵀ], Σ y E[f], (Σ y², Σ weight) of a dimension.
+    fn of(&self, t: usize) -> (&[f64], &[f64], [f64; 2]) {
+        let (size, k) = (triangle(self.rank), self.rank);
+        let at = &self.dimensions[t * (size + k + 2)..(t + 1) * (size + k + 2)];
+        (&at[..size], &at[size..size + k], [at[size + k], at[size + k + 1]])
+    }
+}
+
+/// Entries of the lower triangle of a matrix of so many rows.
+#[inline(always)]
+const fn triangle(k: usize) -> usize {
+    k * (k + 1) / 2
+}
+
+#[inline(always)]
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The Cholesky factor L of a positive definite matrix, in its place: lower triangles, row by row.
+#[inline(always)]
+fn factor(a: &mut [f64], k: usize) {
+    for i in 0..k {
+        let (above, row) = a.split_at_mut(triangle(i));
+        for j in 0..i {
+            let other = &above[triangle(j)..triangle(j + 1)];
+            row[j] = (row[j] - dot(&row[..j], other)) / other[j];
+        }
+        // Positive but for rounding.
+        row[i] = (row[i] - dot(&row[..i], &row[..i])).max(1e-12).sqrt();
+    }
+}
+
+/// b ← L⁻¹ b.
+#[inline(always)]
+fn solve_lower(l: &[f64], b: &mut [f64]) {
+    for i in 0..b.len() {
+        let row = &l[triangle(i)..triangle(i + 1)];
+        b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
+    }
+}
+
+/// b ← L⁻ᵀ b.
+#[inline(always)]
+fn solve_upper(l: &[f64], b: &mut [f64]) {
+    for i in (0..b.len()).rev() {
+        let row = &l[triangle(i)..triangle(i + 1)];
+        b[i] /= row[i];
+        let x = b[i];
+        b[..i].iter_mut().zip(row).for_each(|(b, l)| *b -= l * x);
+    }
+}
+
+/// What the linear model is fitted to.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    scaling: &'a Scaling,
+    rows: &'a Rows<f32>,
+    weights: Option<&'a [f64]>,
+    seed: u64,
+}
+
+impl Source<'_> {
+    #[inline(always)]
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |w| w[row])
+    }
+}
+
+/// The linear model of a whole table and, of a small one, those of all but each of its parts: in training a row is completed
+/// by a model that has not seen it, or the networks would trust what is too good to be true.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub whole: FactorAnalysis,
+    /// None, or [`FOLDS`]: row `i` belongs to part `i % FOLDS`.
+    parts: Vec<FactorAnalysis>,
+}
+
+impl Start {
+    /// Fits on the calling thread's pool. `weights`: what each row counts for, one on average.
+    pub fn fit(scaling: &Scaling, rows: &Rows<f32>, weights: Option<&[f64]>, seed: u64) -> Start {
+        let source = Source { scaling, rows, weights, seed };
+        let n = rows.target.nrows();
+        let d = FactorAnalysis::blank(scaling).len().max(1);
+        // Every so many-th row.
+        let at_most = |rows: usize, cells: usize| -> Vec<usize> {
+            let most = rows.min(cells / d).max(1);
+            (0..n).step_by(n.div_ceil(most).max(1)).collect()
+        };
+        let part = |rows: &[usize], fold: usize| -> (Vec<usize>, Vec<usize>) {
+            let (of, others): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(|(at, _)| at % FOLDS == fold);
+            let rows = |some: Vec<(usize, &usize)>| some.into_iter().map(|(_, &i)| i).collect();
+            (rows(others), rows(of))
+        };
+        let few = at_most(FOLDED_MOST, FEW_CELLS);
+        let folds = if few.len() < 300 { FOLDS } else { 1 };
+        let error = |&strength: &f64| -> f64 {
+            let parts = (0..folds).map(|fold| part(&few, fold));
+            parts.map(|(others, of)| FactorAnalysis::fit(&source, &others, strength).error(&source, &of)).sum()
+        };
+        let errors: Vec<f64> = STRENGTHS.par_iter().map(error).collect();
+        let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap_or(0);
+        let all = at_most(ROWS_MOST, CELLS_MOST);
+        let whole = FactorAnalysis::fit(&source, &all, STRENGTHS[best]);
+        let parts = match n <= FOLDED_MOST && n * d <= FEW_CELLS {
+            true => (0..FOLDS).into_par_iter().map(|f| FactorAnalysis::fit(&source, &part(&all, f).0, STRENGTHS[best])).collect(),
+            false => Vec::new(),
+        };
+        Start { whole, parts }
+    }
+}
+
+/// How rows become features: their visible cells encoded, and all of them completed by the linear model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    scaling: &'a Scaling,
+    whole: &'a FactorAnalysis,
+    parts: &'a [FactorAnalysis],
+}
+
+impl<'a> View<'a> {
+    /// Of the table the start was fitted to.
+    pub fn in_training(scaling: &'a Scaling, start: &'a Start) -> View<'a> {
+        View { scaling, whole: &start.whole, parts: &start.parts }
+    }
+
+    /// Of any table.
+    pub fn of(scaling: &'a Scaling, whole: &'a FactorAnalysis) -> View<'a> {
+        View { scaling, whole, parts: &[] }
+    }
+
+    /// Writes the features of a row, given which of its cells are visible, to row `r` of `out`.
+    pub fn show<F: Real>(
+        &self,
+        rows: &Rows<F>,
+        row: usize,
+        visible: &[bool],
+        out: &mut Features<F>,
+        r: usize,
+        given: &mut Conditional,
+    ) {
+        self.scaling.write_features(rows, row, visible, out, r);
+        let model = if self.parts.is_empty() { self.whole } else { &self.parts[row % FOLDS] };
+        let mut dense = out.dense.row_mut(r);
+        let dense = dense.as_slice_mut().expect("buffers are in standard layout");
+        let encoded = dense.len() - model.len();
+        let mut start = out.start.row_mut(r);
+        let start = start.as_slice_mut().expect("buffers are in standard layout");
+        model.complete(rows.target.row(row), visible, &mut dense[encoded..], start, given);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::scaling::number_scaling;
+    use ndarray::Array2;
+
+    /// Rows of a factor analysis with two factors and five numbers, each cell missing with the given share.
+    fn simulated(n: usize, missing: f64) -> (Scaling, Rows<f32>, Array2<f32>, [[f64; 2]; 5], f64) {
+        let loading = [[0.8, 0.3], [-0.6, 0.5], [0.2, 0.9], [0.7, -0.6], [0.1, 0.4]];
+        let sd = 0.4;
+        let mut rng = stream(5, Purpose::Linear, 9);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let truth = Array2::from_shape_fn((n, 5), |_| 0f32);
+        let mut truth = truth;
+        for mut row in truth.rows_mut() {
+            let f = [normal(), normal()];
+            for (x, w) in row.iter_mut().zip(&loading) {
+                *x = (w[0] * f[0] + w[1] * f[1] + sd * normal()) as f32;
+            }
+        }
+        let mut hide = stream(6, Purpose::Linear, 9);
+        let target = truth.mapv(|x| if hide.random::<f64>() < missing { f32::NAN } else { x });
+        let unit = || number_scaling(vec![-100.0, -1.0, 1.0, 100.0], 2);
+        let scaling = Scaling { columns: (0..5).map(|_| unit()).collect() };
+        (scaling, Rows { place: target.clone(), target }, truth, loading, sd)
+    }
+
+    #[test]
+    fn triangles_solve_linear_systems() {
+        // A = [[4, 2, 1], [2, 5, 3], [1, 3, 6]], A x = (1, 2, 3).
+        let mut a = vec![4.0, 2.0, 5.0, 1.0, 3.0, 6.0];
+        factor(&mut a, 3);
+        let mut x = vec![1.0, 2.0, 3.0];
+        solve_lower(&a, &mut x);
+        solve_upper(&a, &mut x);
+        let rows = [[4.0, 2.0, 1.0], [2.0, 5.0, 3.0], [1.0, 3.0, 6.0]];
+        for (row, want) in rows.iter().zip([1.0, 2.0, 3.0]) {
+            assert!((dot(row, &x) - want).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn em_recovers_the_covariance_from_cells_with_gaps() {
+        let (scaling, rows, _, loading, sd) = simulated(4000, 0.3);
+        let source = Source { scaling: &scaling, rows: &rows, weights: None, seed: 1 };
+        let all: Vec<usize> = (0..4000).collect();
+        let model = FactorAnalysis::fit(&source, &all, 0.003);
+        for i in 0..5 {
+            for j in 0..5 {
+                let noise = if i == j { model.noise[i] } else { 0.0 };
+                let got = dot(&model.loading[i * 5..(i + 1) * 5], &model.loading[j * 5..(j + 1) * 5]) + noise;
+                let want = dot(&loading[i], &loading[j]) + if i == j { sd * sd } else { 0.0 };
+                assert!((got - want).abs() < 0.06, "{i} {j}: {got} {want}");
+            }
+        }
+    }
+
+    /// Mean and variance of y₂ given y₀, y₁ from the joint covariance: Σ₂₀ Σ₀₀⁻¹ y₀, Σ₂₂ − Σ₂₀ Σ₀₀⁻¹ Σ₀₂.
+    #[test]
+    fn a_row_is_completed_by_its_conditional_mean_and_deviation() {
+        let (scaling, _, _, loading, sd) = simulated(1, 0.0);
+        let mut model = FactorAnalysis::blank(&scaling);
+        for (t, w) in loading.iter().enumerate() {
+            model.loading[t * 5..t * 5 + 2].copy_from_slice(w);
+            model.noise[t] = sd * sd;
+        }
+        model.prepare();
+        let covariance = |i: usize, j: usize| dot(&loading[i], &loading[j]) + if i == j { sd * sd } else { 0.0 };
+        let y = [0.7, -1.2];
+        let det = covariance(0, 0) * covariance(1, 1) - covariance(0, 1).powi(2);
+        let solve = |b: [f64; 2]| {
+            [(covariance(1, 1) * b[0] - covariance(0, 1) * b[1]) / det, (covariance(0, 0) * b[1] - covariance(0, 1) * b[0]) / det]
+        };
+        let across = [covariance(2, 0), covariance(2, 1)];
+        let mean = dot(&across, &solve(y));
+        let variance = covariance(2, 2) - dot(&across, &solve(across));
+        let target = ndarray::arr1(&[y[0], y[1], f64::NAN, f64::NAN, f64::NAN]);
+        let (mut completed, mut start) = ([0.0; 5], [9.0; 10]);
+        let visible = [true, true, false, false, false];
+        model.complete(target.view(), &visible, &mut completed, &mut start, &mut Conditional::default());
+        assert_eq!(completed[..2], y);
+        assert_eq!(start[..4], [0.0; 4]);
+        assert!((completed[2] - mean).abs() < 1e-12 && (start[4] - mean).abs() < 1e-12, "{completed:?} {mean}");
+        assert!((start[5] - 0.5 * variance.ln()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn hidden_cells_and_weights_of_zero_leave_no_trace() {
+        let (scaling, rows, truth, ..) = simulated(60, 0.3);
+        let given = &mut Conditional::default();
+        let start = Start::fit(&scaling, &rows, None, 1);
+        let view = View::in_training(&scaling, &start);
+        let features = |rows: &Rows<f32>, visible: &[bool], given: &mut Conditional| {
+            let shape = scaling.shape().with_completed(start.whole.len());
+            let mut out = Features::new(shape, 1);
+            view.show(rows, 7, visible, &mut out, 0, given);
+            out
+        };
+        let visible = [true, false, false, true, false];
+        let full = Rows { place: truth.clone(), target: truth };
+        let mut other = full.clone();
+        (other.target[(7, 1)], other.target[(7, 2)], other.target[(7, 4)]) = (9.0, f32::NAN, -3.0);
+        let (a, b) = (features(&full, &visible, given), features(&other, &visible, given));
+        assert_eq!((a.dense, a.start), (b.dense, b.start));
+        // The model of the other parts, which row 7 is not among: another one than the whole table's.
+        let mut changed = rows.clone();
+        changed.target.row_mut(7).fill(5.0);
+        let again = Start::fit(&scaling, &changed, None, 1);
+        assert_eq!(start.parts[2].loading, again.parts[2].loading);
+        assert_ne!(start.whole.loading, again.whole.loading);
+        // A row that weighs twice is one that stands there twice.
+        let few: Vec<usize> = (0..20).collect();
+        let twice: Vec<usize> = few.iter().chain(&few[..5]).copied().collect();
+        let weights: Vec<f64> = (0..60).map(|i| if i < 5 { 2.0 } else { 1.0 }).collect();
+        let source = Source { scaling: &scaling, rows: &rows, weights: None, seed: 1 };
+        let weighted = FactorAnalysis::fit(&Source { weights: Some(&weights), ..source }, &few, 1.0);
+        let repeated = FactorAnalysis::fit(&source, &twice, 1.0);
+        assert!(weighted.noise.iter().zip(&repeated.noise).all(|(a, b)| (a - b).abs() < 1e-9));
+    }
+}
