@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
     Ampute,
     /// The linear model's first loadings, and the cells it is judged by; index = 0, or the row.
     Linear,
+    /// Latent points by which held-out cells are scored; index = member.
+    Score,
 }
 
 /// The generator for `index` of `purpose` under `seed`.

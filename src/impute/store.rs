@@ -3,7 +3,7 @@
 //! | in the file | what |
 //! |---|---|
 //! | tensor `member.0`, `member.1`, … | f32, (weights,): the weights of one network, in the order of its layers |
-//! | tensors `linear.loading`, `linear.noise` | f64, (dimensions, factors) and (dimensions,): the linear-Gaussian start |
+//! | tensor `linear` | f64, (1 + draws, numbers): the linear-Gaussian start, and draws of its parameters |
 //! | tensor `noise` | f32, (points, latent): the latent points that all fills share |
 //! | metadata `lacuna` | a JSON text: format version, schema, scaling, seed, expected errors, how the training went |
 
@@ -31,7 +31,7 @@ use crate::impute::{ExpectedError, FittedInfo};
 use crate::kernel::Real;
 use crate::likelihood::heads;
 use crate::model::Vae;
-use crate::model::linear::FactorAnalysis;
+use crate::model::linear::{FactorAnalysis, Linear};
 use crate::model::posterior::AT_ONCE;
 use crate::train::pilot::FamilyScore;
 
@@ -240,11 +240,10 @@ impl VaeImputer {
             tensors.push((member(m), vec![weights.len()], little(weights)));
         }
         let mut tensors: Vec<_> = tensors.into_iter().map(|(name, shape, bytes)| (name, Dtype::F32, shape, bytes)).collect();
-        let (loading, noise) = self.linear.parameters();
-        let little = |x: &[f64]| -> Vec<u8> { x.iter().flat_map(|x| x.to_le_bytes()).collect() };
-        let factors = loading.len() / noise.len().max(1);
-        tensors.push((LOADING.into(), Dtype::F64, vec![noise.len(), factors], little(loading)));
-        tensors.push((NOISE.into(), Dtype::F64, vec![noise.len()], little(noise)));
+        let models = [&self.linear.whole].into_iter().chain(&self.linear.draws);
+        let parameters: Vec<u8> = models.clone().flat_map(|m| m.parameters()).flat_map(f64::to_le_bytes).collect();
+        let (models, numbers) = (models.count(), self.linear.whole.parameters().count());
+        tensors.push((LINEAR.into(), Dtype::F64, vec![models, numbers], parameters));
         let views = tensors.iter().map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)));
         let views = views.collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>();
         let metadata = HashMap::from([(KEY.to_string(), text)]);
@@ -280,9 +279,10 @@ impl VaeImputer {
     }
 }
 
-/// The tensors of the linear model.
-const LOADING: &str = "linear.loading";
-const NOISE: &str = "linear.noise";
+/// The tensor of the linear model and of the draws of its parameters.
+const LINEAR: &str = "linear";
+/// Draws of its parameters that a file may claim.
+const DRAWS_MOST: usize = 1000;
 
 fn member(m: usize) -> String {
     format!("member.{m}")
@@ -337,10 +337,8 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     let families: Vec<Vec<Family>> = schema.modelled_columns().map(|c| vec![c.family]).collect();
     let heads =
         heads(schema.modelled_columns().zip(&families), &scaling).map_err(|_| damaged("a family does not suit its column"))?;
-    let (loading, noise) = (numbers(&tensors, LOADING)?, numbers(&tensors, NOISE)?);
-    let linear =
-        FactorAnalysis::stored(&scaling, loading, noise).ok_or_else(|| damaged("its linear model is none of its columns'"))?;
-    let vae = Vae::new(scaling.shape().with_completed(linear.len()), heads, stored.latent, training.width, training.depth);
+    let linear = linear(&tensors, &scaling)?;
+    let vae = Vae::new(scaling.shape().with_completed(linear.whole.len()), heads, stored.latent, training.width, training.depth);
     let noise: Vec<f32> = numbers(&tensors, "noise")?;
     let points = noise.len() / stored.latent;
     if points == 0 || points > POINTS_MOST || !points.is_multiple_of(AT_ONCE) {
@@ -348,7 +346,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     }
     let noise = Array2::from_shape_vec((points, stored.latent), noise)
         .map_err(|_| damaged("its tensor `noise` has another size than its metadata says"))?;
-    let members = tensors.len().saturating_sub(3);
+    let members = tensors.len().saturating_sub(2);
     if (members == 0) != schema.modelled().is_empty() {
         return Err(damaged("it has no weights for its columns"));
     }
@@ -376,6 +374,16 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
         seed: stored.seed,
         threads: None,
     })
+}
+
+/// The linear model, and draws of its parameters below it.
+fn linear(tensors: &SafeTensors<'_>, scaling: &Scaling) -> std::result::Result<Linear, Damage> {
+    let damage = || damaged("its linear model is none of its columns'");
+    let parameters: Vec<f64> = numbers(tensors, LINEAR)?;
+    let shape = tensors.tensor(LINEAR).map_err(|_| damage())?.shape().to_vec();
+    let [models @ 2..=DRAWS_MOST, each] = shape[..] else { return Err(damage()) };
+    let at = |i: usize| FactorAnalysis::stored(scaling, &parameters[i * each..(i + 1) * each]).ok_or_else(damage);
+    Ok(Linear { whole: at(0)?, draws: (1..models).map(at).collect::<std::result::Result<_, _>>()? })
 }
 
 /// Whether a column's family and levels go together.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ::polars::prelude::DataFrame;
 use ndarray::{Array2, Axis};
+use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use crate::data::csv::CsvOptions;
@@ -23,10 +24,11 @@ use crate::impute::{
 use crate::likelihood::{Likelihood, candidates, heads};
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
-use crate::model::linear::{Conditional, FactorAnalysis, Start, View};
+use crate::model::linear::{Conditional, Linear, Start, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, pair, stream};
 use crate::train::pilot::{FamilyScore, choose};
+use crate::train::settle::{departures, settle};
 use crate::train::{HeldOut, Member, Plan, Trainer, show_block};
 
 /// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
@@ -146,7 +148,7 @@ impl VaeConfig {
         let weights = weights.as_deref();
         let data = Data { schema, scaling: &scaling, linear: &linear, rows: &rows, weights, plan: &plan, start };
         let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
-            true => Trained { vae: data.network(&data.candidates())?, members: Vec::new(), scores: Vec::new() },
+            true => Trained { vae: data.network(&data.candidates(), &plan)?, members: Vec::new(), scores: Vec::new() },
             false => self.train(&data, on_progress)?,
         };
         let Trained { vae, members, scores } = fitted;
@@ -156,7 +158,7 @@ impl VaeConfig {
             schema: Arc::new(schema.clone().with_families(&chosen(&scores))),
             vae,
             scaling,
-            linear: linear.whole.clone(),
+            linear: linear.linear.clone(),
             members: Vec::new(),
             donors: None,
             scores,
@@ -221,19 +223,30 @@ impl VaeConfig {
         let epochs = data.plan.epochs * data.plan.members + pilot.as_ref().map_or(0, |plan| plan.epochs);
         let (news, inbox) = channel();
         let work = || {
-            let scores = match &pilot {
+            // Where held-out cells gain nothing by the pilot's network, the model stays the linear one.
+            let (scores, departs, timed_out) = match &pilot {
                 Some(plan) => {
-                    let vae = data.network(&candidates)?;
+                    let vae = data.network(&candidates, plan)?;
                     let trainer = self.trainer(data, &vae, plan, PILOT_TIME, &stop);
                     // The pilot's held-out cells and noise are its own: it comes after the last member.
-                    choose(&trainer, &candidates, &trainer.run(data.plan.members, news.clone())?)
+                    let pilot = trainer.run(data.plan.members, news.clone())?;
+                    let scores = choose(&trainer, &candidates, &pilot);
+                    let departures = departures(&trainer, std::slice::from_ref(&pilot));
+                    let departs = scores.iter().flatten().zip(departures).any(|(score, by)| score.chosen && by > 0.0);
+                    (scores, departs, pilot.timed_out)
                 }
-                None => candidates.iter().map(|families| vec![FamilyScore::untried(families[0])]).collect(),
+                None => (candidates.iter().map(|families| vec![FamilyScore::untried(families[0])]).collect(), true, false),
             };
-            let vae = data.network(&chosen(&scores).into_iter().map(|family| vec![family]).collect::<Vec<_>>())?;
+            let families: Vec<Vec<Family>> = chosen(&scores).into_iter().map(|family| vec![family]).collect();
+            let vae = data.network(&families, data.plan)?;
             let trainer = self.trainer(data, &vae, data.plan, 1.0, &stop);
+            if !departs {
+                let linear = Member { timed_out, ..trainer.untrained(0) };
+                return Ok(Trained { members: vec![linear], vae, scores });
+            }
             let members = (0..data.plan.members).into_par_iter();
-            let members = members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()?;
+            let mut members = members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()?;
+            settle(&trainer, &mut members);
             Ok(Trained { vae, members, scores })
         };
         std::thread::scope(|scope| {
@@ -283,10 +296,10 @@ impl Data<'_> {
         self.schema.modelled_columns().zip(&self.scaling.columns).map(|(c, s)| candidates(c, s)).collect()
     }
 
-    fn network(&self, families: &[Vec<Family>]) -> Result<Vae> {
+    fn network(&self, families: &[Vec<Family>], plan: &Plan) -> Result<Vae> {
         let heads = heads(self.schema.modelled_columns().zip(families), self.scaling)?;
-        let shape = self.scaling.shape().with_completed(self.linear.whole.len());
-        Ok(Vae::new(shape, heads, self.plan.latent, self.plan.width, self.plan.depth))
+        let shape = self.scaling.shape().with_completed(self.linear.linear.whole.len());
+        Ok(Vae::new(shape, heads, plan.latent, plan.width, plan.depth))
     }
 }
 
@@ -333,7 +346,7 @@ fn antithetic(seed: u64, draws: usize, latent: usize) -> Array2<f32> {
 pub struct VaeImputer {
     pub(super) schema: Arc<Schema>,
     pub(super) scaling: Scaling,
-    pub(super) linear: FactorAnalysis,
+    pub(super) linear: Linear,
     pub(super) vae: Vae,
     /// One weight vector a member; none where no column is modelled.
     pub(super) members: Vec<Vec<f32>>,
@@ -636,7 +649,7 @@ impl VaeImputer {
 
     /// How the rows of any table become features.
     fn view(&self) -> View<'_> {
-        View::of(&self.scaling, &self.linear)
+        View::of(&self.scaling, &self.linear.whole)
     }
 
     fn column(&self, k: usize) -> &Column {
@@ -748,26 +761,34 @@ impl Imputer for VaeImputer {
         let gaps = gaps_by_row(&table);
         let one_draw = |i: usize| {
             let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
+            // Its own network, its own draw of the linear model's parameters.
+            let linear = &self.linear.draws[i % self.linear.draws.len()];
+            let view = View::of(&self.scaling, linear);
             let mut values = self.answer_blocks(&gaps, 1, |block, of, gaps| {
-                show_block(&self.view(), &rows, of, |_, _| true, block);
-                // A row's stream gives its latent point first, then its cells in the model's column order.
+                show_block(&view, &rows, of, |_, _| true, block);
+                // A row's stream gives its latent point first, then the noise of its cells, then what more they take in the
+                // model's column order.
                 let mut streams: Vec<_> = of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, row as u64))).collect();
-                let mut noise = Array2::zeros((BLOCK, latent));
-                for (rng, mut e) in streams.iter_mut().zip(noise.rows_mut()) {
+                let mut latents = Array2::zeros((BLOCK, latent));
+                for (rng, mut e) in streams.iter_mut().zip(latents.rows_mut()) {
                     e.assign(&normals((1, latent), rng).row(0));
                 }
-                let eta = block.draw(&self.vae, w, noise.view());
+                let eta = block.draw(&self.vae, w, latents.view());
                 let mut values = Vec::new();
+                let (mut noise, mut given) = (vec![0.0; self.vae.columns], Conditional::default());
                 for ((r, gaps), rng) in gaps.iter().enumerate().zip(&mut streams) {
                     let eta = eta.row(r);
                     let eta = eta.to_slice().expect("standard layout");
+                    linear.noise(rows.target.row(of[r]), &mut given, rng, &mut noise);
                     for &(_, k) in *gaps {
                         let head = &self.vae.heads[k];
                         let scaling = &self.scaling.columns[k];
+                        let mut first = Some(noise[k]);
                         let mut draw = || {
-                            let x = f64::from(head.law.sample(&eta[head.eta.clone()], rng));
+                            let e = first.take().unwrap_or_else(|| StandardNormal.sample(rng));
+                            let x = head.law.sample_with(&eta[head.eta.clone()], e, rng);
                             match scaling {
-                                ColumnScaling::Number { .. } => scaling.to_data(x),
+                                ColumnScaling::Number { .. } => head.law.in_data(x, scaling),
                                 ColumnScaling::Levels { classes } => classes.draw(x as usize, rng) as f64,
                             }
                         };
@@ -785,7 +806,7 @@ impl Imputer for VaeImputer {
                 values
             });
             if let Some(donors) = &self.donors {
-                let expected = self.expected_numbers(std::slice::from_ref(w), (&self.view(), &rows), &gaps, |_| true);
+                let expected = self.expected_numbers(std::slice::from_ref(w), (&view, &rows), &gaps, |_| true);
                 let matched = values.iter_mut().zip(&gaps).zip(expected).filter(|((_, gap), _)| donors.has(gap.1));
                 matched.for_each(|((value, &(row, k)), x)| *value = donors.draw(k, x, &mut cell_stream(seed, i, row, k)));
             }

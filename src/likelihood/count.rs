@@ -74,7 +74,7 @@ impl<F: Real> Likelihood<F> for Poisson {
         out[0] = self.units.expected(self.rate(eta[0]).0.exp());
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+    fn sample_with(&self, eta: &[F], _: f64, rng: &mut Stream) -> F {
         self.units.model(sample_poisson(self.rate(eta[0]).0.exp(), rng))
     }
 }
@@ -122,7 +122,7 @@ impl<F: Real> Likelihood<F> for NegativeBinomial {
         self.mean.expected(&eta[..1], out);
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+    fn sample_with(&self, eta: &[F], _: f64, rng: &mut Stream) -> F {
         let (mean, size) = (self.mean.rate(eta[0]).0.exp(), self.size(eta[1]).0.exp());
         let rate = Gamma::new(size, mean / size).map_or(mean, |d| d.sample(rng));
         self.mean.units.model(if rate > 0.0 { sample_poisson(rate, rng) } else { 0.0 })

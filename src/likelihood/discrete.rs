@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ndarray_rand::rand::Rng;
 
-use super::special::softplus;
+use super::special::{normal_upper, softplus};
 use super::{LN_SCALE_LIMIT, Likelihood};
 use crate::data::marginal::VALUES_MOST;
 use crate::kernel::{Real, bounded, sigmoid};
@@ -35,9 +35,9 @@ impl<F: Real> Likelihood<F> for Bernoulli {
         out[0] = F::one() - out[1];
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
-        let u: f64 = rng.random();
-        if u < sigmoid(eta[0]).f64() { F::one() } else { F::zero() }
+    fn sample_with(&self, eta: &[F], normal: f64, _: &mut Stream) -> F {
+        // The second level where the noise is high.
+        if normal_upper(normal) < sigmoid(eta[0]).f64() { F::one() } else { F::zero() }
     }
 }
 
@@ -70,16 +70,15 @@ impl<F: Real> Likelihood<F> for Categorical {
         softmax(out);
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+    fn sample_with(&self, eta: &[F], _: f64, rng: &mut Stream) -> F {
         let mut p = vec![F::zero(); self.levels];
         self.expected(eta, &mut p);
-        F::of(pick(&p, rng) as f64)
+        F::of(pick(&p, rng.random()) as f64)
     }
 }
 
-/// A code drawn from probabilities.
-fn pick<F: Real>(p: &[F], rng: &mut Stream) -> usize {
-    let mut u = rng.random::<f64>();
+/// The code at `u`, from 0 to 1, along probabilities laid end to end.
+fn pick<F: Real>(p: &[F], mut u: f64) -> usize {
     for (code, p) in p.iter().enumerate() {
         u -= p.f64();
         if u < 0.0 {
@@ -193,10 +192,10 @@ impl<F: Real> Likelihood<F> for Ordinal {
         softmax(out);
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+    fn sample_with(&self, eta: &[F], normal: f64, _: &mut Stream) -> F {
         let mut p = vec![F::zero(); self.levels()];
         self.expected(eta, &mut p);
-        F::of(pick(&p, rng) as f64)
+        F::of(pick(&p, normal_upper(-normal)) as f64)
     }
 }
 
@@ -302,11 +301,11 @@ impl<F: Real> Likelihood<F> for Discretised {
         out[0] = p.iter().zip(self.levels.iter()).fold(F::zero(), |sum, (&p, l)| sum + p * F::of(l.value));
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+    fn sample_with(&self, eta: &[F], normal: f64, _: &mut Stream) -> F {
         let mut room = [F::zero(); VALUES_MOST];
         let p = &mut room[..self.levels.len()];
         self.probabilities(eta, 0, p);
-        F::of(self.levels[pick(p, rng)].value)
+        F::of(self.levels[pick(p, normal_upper(-normal))].value)
     }
 }
 

@@ -52,10 +52,12 @@ impl Rest {
         }
     }
 
-    fn sample<F: Real>(&self, eta: &[F], rng: &mut Stream) -> F {
+    fn sample_with<F: Real>(&self, eta: &[F], normal: f64, rng: &mut Stream) -> F {
         match self {
-            Rest::Gaussian(m) => F::of(m.mean) + F::of(m.sd) * Gaussian.sample(&[bounded(eta[0], MEAN_MOST).0, eta[1]], rng),
-            Rest::LogNormal(law) => law.sample(eta, rng),
+            Rest::Gaussian(m) => {
+                F::of(m.mean) + F::of(m.sd) * Gaussian.sample_with(&[bounded(eta[0], MEAN_MOST).0, eta[1]], normal, rng)
+            }
+            Rest::LogNormal(law) => law.sample_with(eta, normal, rng),
         }
     }
 }
@@ -96,9 +98,9 @@ impl<F: Real> Likelihood<F> for ZeroInflated {
         out[0] = p * F::of(self.atom) + (F::one() - p) * out[0];
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+    fn sample_with(&self, eta: &[F], normal: f64, rng: &mut Stream) -> F {
         let u: f64 = rng.random();
-        if u < sigmoid(self.logit(eta[0])).f64() { F::of(self.atom) } else { self.rest.sample(&eta[1..], rng) }
+        if u < sigmoid(self.logit(eta[0])).f64() { F::of(self.atom) } else { self.rest.sample_with(&eta[1..], normal, rng) }
     }
 }
 

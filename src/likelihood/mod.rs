@@ -32,6 +32,7 @@ mod special;
 use std::ops::Range;
 
 use ndarray_rand::rand::Rng;
+use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 
 use crate::data::marginal::{Marginal, Moments};
 use crate::data::scaling::{ColumnScaling, Scaling};
@@ -67,7 +68,12 @@ pub(crate) trait Likelihood<F: Real> {
     /// E[x | eta], or the probability of each level.
     fn expected(&self, eta: &[F], out: &mut [F]);
     /// One draw: a number or a code.
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F;
+    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+        self.sample_with(eta, StandardNormal.sample(rng), rng)
+    }
+    /// One draw made of standard normal noise, in which it does not fall, and of `rng` for what more it takes: cells of one row
+    /// whose noise is correlated are. Nominal levels and counts take all from `rng`.
+    fn sample_with(&self, eta: &[F], normal: f64, rng: &mut Stream) -> F;
 }
 
 /// The likelihood of one column and where its outputs stand among the decoder's.
@@ -132,7 +138,7 @@ pub(crate) enum Law {
 
 impl Law {
     /// The law of a family on a column; `None` where the column's cells lie outside its support.
-    fn of(family: Family, scaling: &ColumnScaling) -> Option<Law> {
+    pub fn of(family: Family, scaling: &ColumnScaling) -> Option<Law> {
         match scaling {
             ColumnScaling::Number { marginal, mean, sd, .. } => {
                 let (low, high) = scaling.reach();
@@ -191,9 +197,13 @@ impl Law {
     #[inline(always)]
     pub fn start<F: Real>(&self, mean: F, ln_sd: F, eta: &mut [F]) {
         match self {
-            Law::Gaussian(_) | Law::StudentT(_) => {
+            Law::Gaussian(_) => {
                 eta[0] += mean;
                 eta[1] += unbounded(ln_sd, LN_SCALE_LIMIT);
+            }
+            Law::StudentT(_) => {
+                eta[0] += mean;
+                eta[1] += unbounded(ln_sd - F::of(StudentT::ln_sd_at_zero()), LN_SCALE_LIMIT);
             }
             Law::Discretised(_) => {
                 eta[0] += discrete::place(mean);
@@ -203,6 +213,31 @@ impl Law {
                 eta[1] += (mean - F::of(rest.mean)) / F::of(rest.sd);
             }
             _ => {}
+        }
+    }
+
+    /// A drawn number in data units; one with a probability of its own is the very number that has it, not what is left of it after
+    /// the way through model units.
+    pub fn in_data<F: Real>(&self, x: F, scaling: &ColumnScaling) -> f64 {
+        match (self, scaling) {
+            (Law::ZeroInflated(law), ColumnScaling::Number { marginal, .. }) if law.at_atom(x) => marginal.atom.0,
+            (Law::Discretised(law), ColumnScaling::Number { marginal, .. }) => marginal.values[law.nearest(x).0].0,
+            (Law::Poisson(_) | Law::NegativeBinomial(_), _) => scaling.to_data(x.f64()).round(),
+            _ => scaling.to_data(x.f64()),
+        }
+    }
+
+    /// Whether [`Law::start`] says all of where it starts.
+    pub fn starts_linear(&self) -> bool {
+        matches!(self, Law::Gaussian(_) | Law::StudentT(_))
+    }
+
+    /// Which of its outputs is about the logarithm of its scale.
+    pub fn scale_output(&self) -> Option<usize> {
+        match self {
+            Law::Gaussian(_) | Law::StudentT(_) | Law::LogNormal(_) | Law::Discretised(_) => Some(1),
+            Law::ZeroInflated(_) => Some(2),
+            _ => None,
         }
     }
 
@@ -371,8 +406,8 @@ impl<F: Real> Likelihood<F> for Law {
     fn expected(&self, eta: &[F], out: &mut [F]) {
         each!(self, l => l.expected(eta, out))
     }
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
-        each!(self, l => l.sample(eta, rng))
+    fn sample_with(&self, eta: &[F], normal: f64, rng: &mut Stream) -> F {
+        each!(self, l => l.sample_with(eta, normal, rng))
     }
 }
 

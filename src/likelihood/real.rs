@@ -1,6 +1,6 @@
 //! Real numbers: Gaussian, Student-t and log-normal.
 
-use ndarray_rand::rand_distr::{Distribution, StandardNormal, StudentT as StudentTDistribution};
+use ndarray_rand::rand_distr::{ChiSquared, Distribution};
 
 use super::special::{digamma, ln_gamma, softplus};
 use super::{LN_SCALE_LIMIT, Likelihood, Units};
@@ -57,9 +57,8 @@ impl<F: Real> Likelihood<F> for Gaussian {
         out[0] = eta[0];
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
-        let e: f64 = StandardNormal.sample(rng);
-        eta[0] + bounded(eta[1], LN_SCALE_LIMIT).0.fast_exp() * F::of(e)
+    fn sample_with(&self, eta: &[F], normal: f64, _: &mut Stream) -> F {
+        eta[0] + bounded(eta[1], LN_SCALE_LIMIT).0.fast_exp() * F::of(normal)
     }
 }
 
@@ -72,6 +71,12 @@ impl StudentT {
     fn df<F: Real>(kappa: F) -> (F, F) {
         let k = kappa + F::of(3.0);
         (F::of(2.1) + softplus(k), sigmoid(k))
+    }
+
+    /// ln of the standard deviation, in scales, at κ = 0: √(ν / (ν − 2)).
+    pub fn ln_sd_at_zero() -> f64 {
+        let df: f64 = StudentT::df(0.0).0;
+        0.5 * (df / (df - 2.0)).ln()
     }
 }
 
@@ -98,9 +103,9 @@ impl<F: Real> Likelihood<F> for StudentT {
         out[0] = eta[0];
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
+    fn sample_with(&self, eta: &[F], normal: f64, rng: &mut Stream) -> F {
         let df = StudentT::df(eta[2]).0.f64();
-        let t = StudentTDistribution::new(df).map_or(0.0, |d| d.sample(rng));
+        let t = normal * ChiSquared::new(df).map_or(1.0, |d| (df / d.sample(rng)).sqrt());
         eta[0] + bounded(eta[1], LN_SCALE_LIMIT).0.fast_exp() * F::of(t)
     }
 }
@@ -152,9 +157,8 @@ impl<F: Real> Likelihood<F> for LogNormal {
         out[0] = self.units.expected((self.mean(eta[0]) + half_variance).exp());
     }
 
-    fn sample(&self, eta: &[F], rng: &mut Stream) -> F {
-        let e: f64 = StandardNormal.sample(rng);
-        self.units.model((self.mean(eta[0]) + self.ln_sd(eta[1]).exp() * e).exp())
+    fn sample_with(&self, eta: &[F], normal: f64, _: &mut Stream) -> F {
+        self.units.model((self.mean(eta[0]) + self.ln_sd(eta[1]).exp() * normal).exp())
     }
 }
 

@@ -51,6 +51,11 @@ pub(crate) fn digamma(mut x: f64) -> f64 {
     shift + x.ln() - 0.5 / x - tail
 }
 
+/// Probability that a standard normal variable exceeds `x`; relative error about 1e-15 (libm's erfc).
+pub(super) fn normal_upper(x: f64) -> f64 {
+    0.5 * libm::erfc(x * std::f64::consts::FRAC_1_SQRT_2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

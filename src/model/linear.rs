@@ -1,24 +1,24 @@
 //! The linear-Gaussian start: factor analysis with gaps, from which the networks depart.
 //!
 //! ```text
-//! y = W f + ε      f ~ N(0, I)      ε ~ N(0, diag ψ)
+//! y = μ + W f + ε      f ~ N(0, I)      ε ~ N(0, diag ψ)
 //! ```
 //! over a row's numbers and the indicators of its levels, all standardised. Given the visible cells the others have a mean
 //! and a standard deviation in closed form: the heads of numbers start from these ([`crate::likelihood::Law::start`]), and
 //! the completed row is among the networks' features. With the networks' last layers at zero the model *is* this one.
 //!
-//! W and ψ come from EM (Rubin & Thayer 1982) on the visible cells only, with the covariance of f estimated along and
-//! rotated into W, which takes few iterations (PX-EM, Liu, Rubin & Wu 1998). A conjugate prior stands for some cells of
+//! μ, W and ψ come from EM (Rubin & Thayer 1982) on the visible cells only, with the mean and the covariance of f estimated
+//! along and taken into μ and W, which takes few iterations (PX-EM, Liu, Rubin & Wu 1998). A conjugate prior stands for some cells of
 //! pure noise in every dimension; how many is chosen by the error on hidden cells.
 
 use ndarray::ArrayView1;
 use ndarray_rand::rand::Rng;
-use ndarray_rand::rand_distr::{Distribution, StandardNormal};
+use ndarray_rand::rand_distr::{Distribution, Gamma, StandardNormal};
 use rayon::prelude::*;
 
 use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling};
 use crate::kernel::{Real, vectorised};
-use crate::rng::{Purpose, pair, stream};
+use crate::rng::{Purpose, Stream, pair, stream};
 
 /// Factors, at most.
 const RANK_MOST: usize = 16;
@@ -26,11 +26,15 @@ const RANK_MOST: usize = 16;
 const CLASSES_MOST: usize = 16;
 const INDICATORS_MOST: usize = 512;
 /// Iterations of EM: with the rotation, twenty suffice.
-const ITERATIONS: usize = 25;
+const ITERATIONS: usize = 40;
 /// Rows and cells of the table that EM sees, at most, and when it is run again and again to choose the prior.
 const ROWS_MOST: usize = 5000;
 const CELLS_MOST: usize = 1_000_000;
 const FEW_CELLS: usize = 100_000;
+/// Draws of the parameters, at most.
+const DRAWS_MOST: usize = 40;
+/// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.
+const PLENTY: usize = 10;
 /// Prior cells of pure noise in every dimension: next to none for tables of low rank without noise, some for small tables.
 const STRENGTHS: [f64; 4] = [0.003, 0.1, 1.0, 5.0];
 /// Tables of so many rows at most are cut into parts, each of which is completed by a model of the others.
@@ -64,7 +68,11 @@ pub(crate) struct FactorAnalysis {
     dimensions: Vec<(usize, Dimension)>,
     /// How far a dimension's mean may go.
     reach: Vec<(f64, f64)>,
+    /// What a dimension's standard deviation is multiplied by for the degrees of freedom that the others take.
+    spread: Vec<f64>,
     rank: usize,
+    /// μ, (dimensions,): not zero where which cells are missing depends on others.
+    mean: Vec<f64>,
     /// W, (dimensions, rank).
     loading: Vec<f64>,
     /// ψ, (dimensions,).
@@ -86,13 +94,14 @@ pub(crate) struct Conditional {
 impl FactorAnalysis {
     /// One with nothing learned; its dimensions are a matter of the scaling alone.
     fn blank(scaling: &Scaling) -> FactorAnalysis {
-        let (mut dimensions, mut reach) = (Vec::new(), Vec::new());
+        let (mut dimensions, mut reach, mut cells) = (Vec::new(), Vec::new(), Vec::new());
         for (j, column) in scaling.columns.iter().enumerate() {
             match column {
                 // Without spread its cells have no place in model units.
                 ColumnScaling::Number { sd, .. } if *sd == 0.0 => {}
-                ColumnScaling::Number { .. } => {
+                ColumnScaling::Number { marginal, .. } => {
                     let (low, high) = column.reach();
+                    cells.push(marginal.cells as f64);
                     dimensions.push((j, Dimension::Number));
                     reach.push((column.to_model(low), column.to_model(high)));
                 }
@@ -106,33 +115,41 @@ impl FactorAnalysis {
                         let p = mean.clamp(0.005, 0.995);
                         dimensions.push((j, Dimension::Class { class, mean, sd: (p * (1.0 - p)).sqrt() }));
                         reach.push((-CLIP, CLIP));
+                        cells.push(f64::INFINITY);
                     }
                 }
             }
         }
         let (d, rank) = (dimensions.len(), RANK_MOST.min(dimensions.len()));
-        let mut blank =
-            FactorAnalysis { dimensions, reach, rank, loading: vec![0.0; d * rank], noise: vec![1.0; d], outer: Vec::new() };
+        let (mean, loading, noise) = (vec![0.0; d], vec![0.0; d * rank], vec![1.0; d]);
+        let spread = cells.iter().map(|n| (1.0 - (d as f64 / n).min(0.5)).sqrt().recip()).collect();
+        let mut blank = FactorAnalysis { dimensions, reach, spread, rank, mean, loading, noise, outer: Vec::new() };
         blank.prepare();
         blank
     }
 
-    /// From loadings, (dimensions, rank), and noise, (dimensions,), as a file says they are; `None` where they do not fit
-    /// the table or are none that a fit gives.
-    pub fn stored(scaling: &Scaling, loading: Vec<f64>, noise: Vec<f64>) -> Option<FactorAnalysis> {
-        let blank = FactorAnalysis::blank(scaling);
-        let sound = loading.iter().all(|w| w.abs() < 1e6) && noise.iter().all(|&psi| (NOISE_LEAST..1e6).contains(&psi));
-        if !sound || loading.len() != blank.loading.len() || noise.len() != blank.noise.len() {
+    /// From μ, W and ψ one after the other, as a file says they are: (numbers,). `None` where they do not fit the table or
+    /// are none that a fit gives.
+    pub fn stored(scaling: &Scaling, parameters: &[f64]) -> Option<FactorAnalysis> {
+        let mut model = FactorAnalysis::blank(scaling);
+        let (d, k) = (model.len(), model.rank);
+        if parameters.len() != d * (k + 2) {
             return None;
         }
-        let mut model = FactorAnalysis { loading, noise, ..blank };
+        let (mean, rest) = parameters.split_at(d);
+        let (loading, noise) = rest.split_at(d * k);
+        let sound = |x: &f64| x.abs() < 1e6;
+        if !mean.iter().chain(loading).all(sound) || !noise.iter().all(|&psi| (NOISE_LEAST..1e6).contains(&psi)) {
+            return None;
+        }
+        (model.mean, model.loading, model.noise) = (mean.to_vec(), loading.to_vec(), noise.to_vec());
         model.prepare();
         Some(model)
     }
 
-    /// Loadings, (dimensions, rank), and noise, (dimensions,).
-    pub fn parameters(&self) -> (&[f64], &[f64]) {
-        (&self.loading, &self.noise)
+    /// μ, (dimensions,), W, (dimensions, rank), and ψ, (dimensions,), one after the other.
+    pub fn parameters(&self) -> impl Iterator<Item = f64> {
+        [&self.mean, &self.loading, &self.noise].into_iter().flatten().copied()
     }
 
     /// Dimensions of y.
@@ -173,7 +190,7 @@ impl FactorAnalysis {
         mean.clear();
         mean.resize(k, 0.0);
         for t in (0..self.len()).filter(|&t| visible(self.dimensions[t].0)) {
-            let x = self.value(t, target) / self.noise[t];
+            let x = (self.value(t, target) - self.mean[t]) / self.noise[t];
             precision.iter_mut().zip(&self.outer[t * size..]).for_each(|(p, o)| *p += o);
             mean.iter_mut().zip(&self.loading[t * k..]).for_each(|(m, w)| *m += w * x);
         }
@@ -206,60 +223,120 @@ impl FactorAnalysis {
                     }
                     let w = &self.loading[t * k..(t + 1) * k];
                     let (low, high) = self.reach[t];
-                    let mean = dot(w, factors).clamp(low, high);
+                    let mean = (self.mean[t] + dot(w, factors)).clamp(low, high);
                     completed[t] = F::of(mean.clamp(-CLIP, CLIP));
                     if dimension == Dimension::Number {
                         one.clear();
                         one.extend_from_slice(w);
                         solve_lower(precision, one);
                         start[2 * j] = F::of(mean);
-                        start[2 * j + 1] = F::of(0.5 * (self.noise[t] + dot(one, one)).ln());
+                        start[2 * j + 1] = F::of(0.5 * (self.noise[t] + dot(one, one)).ln() + self.spread[t].ln());
                     }
                 }
             },
         );
     }
 
+    /// Standard normal noise for the missing cells of a row, correlated as the model says they are given the observed ones,
+    /// (columns,); independent where a column has no dimension that speaks for it.
+    pub fn noise<F: Real>(&self, target: ArrayView1<F>, given: &mut Conditional, rng: &mut Stream, out: &mut [f64]) {
+        self.condition(target, |j| !target[j].is_nan(), given);
+        let k = self.rank;
+        let mut factors: Vec<f64> = (0..k).map(|_| StandardNormal.sample(rng)).collect();
+        solve_upper(&given.precision, &mut factors);
+        out.iter_mut().for_each(|e| *e = StandardNormal.sample(rng));
+        for (t, &(j, dimension)) in self.dimensions.iter().enumerate() {
+            // Of three levels and more no indicator speaks for all.
+            let alone = dimension == Dimension::Number || self.dimensions_beside(t) == 1;
+            if !alone || !target[j].is_nan() {
+                continue;
+            }
+            let w = &self.loading[t * k..(t + 1) * k];
+            given.one.clear();
+            given.one.extend_from_slice(w);
+            solve_lower(&given.precision, &mut given.one);
+            let sd = (self.noise[t] + dot(&given.one, &given.one)).sqrt();
+            out[j] = (dot(w, &factors) + self.noise[t].sqrt() * out[j]) / sd;
+        }
+    }
+
+    /// Dimensions of the column that one stands for.
+    fn dimensions_beside(&self, t: usize) -> usize {
+        let column = self.dimensions[t].0;
+        let like = |d: &&(usize, Dimension)| d.0 == column;
+        self.dimensions[t..].iter().take_while(like).count() + self.dimensions[..t].iter().rev().take_while(like).count()
+    }
+
     /// EM on some rows, which count for their weights. `strength`: the prior's cells of noise.
     fn fit(of: &Source<'_>, some: &[usize], strength: f64) -> FactorAnalysis {
         let mut model = FactorAnalysis::blank(of.scaling);
-        let (d, k) = (model.len(), model.rank);
-        if k == 0 || some.is_empty() {
-            return model;
-        }
         // Any start but zero will do, which EM would stay at.
-        let sd = (0.5 / k as f64).sqrt();
+        let sd = (0.5 / model.rank.max(1) as f64).sqrt();
         let mut rng = stream(of.seed, Purpose::Linear, 0);
         model.loading.iter_mut().for_each(|w| *w = sd * Distribution::<f64>::sample(&StandardNormal, &mut rng));
         model.noise.fill(0.5);
+        model.em(of, some, strength, ITERATIONS)
+    }
+
+    /// So many iterations of EM from where the model stands.
+    fn em(mut self, of: &Source<'_>, some: &[usize], strength: f64, iterations: usize) -> FactorAnalysis {
+        let model = &mut self;
+        let (d, k) = (model.len(), model.rank);
+        if k == 0 || some.is_empty() {
+            return self;
+        }
         let total: f64 = some.iter().map(|&i| of.weight(i)).sum();
-        for _ in 0..ITERATIONS {
+        for _ in 0..iterations {
             model.prepare();
             let parts: Vec<Moments> = some.par_chunks(CHUNK).map(|rows| model.moments(of, rows)).collect();
             let mut sums = Moments::new(d, k);
             parts.iter().for_each(|part| sums.add(part));
-            let mut rotation = sums.factors.clone();
-            rotation.iter_mut().for_each(|x| *x /= total);
+            // The factors' own mean and covariance.
+            let (second, first) = sums.factors.split_at(triangle(k));
+            let first: Vec<f64> = first[..k].iter().map(|x| x / total).collect();
+            let mut rotation: Vec<f64> = second.iter().map(|x| x / total).collect();
+            (0..k).for_each(|i| (0..=i).for_each(|j| rotation[triangle(i) + j] -= first[i] * first[j]));
             factor(&mut rotation, k);
             for t in 0..d {
-                let (ff, fy, [yy, n]) = sums.of(t);
+                // Regression on the factors and one.
+                let (ff, fy, yy) = sums.of(t);
+                let n = ff[triangle(k) + k];
                 let mut ridge = ff.to_vec();
                 (0..k).for_each(|i| ridge[triangle(i) + i] += strength * model.noise[t]);
-                factor(&mut ridge, k);
+                ridge[triangle(k) + k] += 1e-3;
+                factor(&mut ridge, k + 1);
                 let mut w = fy.to_vec();
                 solve_lower(&ridge, &mut w);
                 solve_upper(&ridge, &mut w);
                 let explained: f64 =
-                    (0..k).map(|i| w[i] * (2.0 * dot(&ff[triangle(i)..][..i], &w[..i]) + ff[triangle(i) + i] * w[i])).sum();
+                    (0..=k).map(|i| w[i] * (2.0 * dot(&ff[triangle(i)..][..i], &w[..i]) + ff[triangle(i) + i] * w[i])).sum();
                 let left = (yy - 2.0 * dot(&w, fy) + explained).max(0.0);
                 model.noise[t] = (left + strength) / (n + strength) + NOISE_LEAST;
+                model.mean[t] = w[k] + dot(&w[..k], &first);
                 for j in 0..k {
                     model.loading[t * k + j] = (j..k).map(|i| w[i] * rotation[triangle(i) + j]).sum();
                 }
             }
         }
         model.prepare();
-        model
+        self
+    }
+
+    /// A draw of the parameters, the `index`-th: EM from where the model stands, every row with a random weight of mean one
+    /// (the Bayesian bootstrap, Rubin 1981). The variance of the weights makes up for the degrees of freedom that the
+    /// parameters take and, where `some` rows stand for all of the table, for the rows that are not among them.
+    fn drawn(&self, of: &Source<'_>, some: &[usize], strength: f64, index: usize) -> FactorAnalysis {
+        let n = some.len() as f64;
+        let variance = 1.0 / (1.0 - (self.len() as f64 / n.max(1.0)).min(0.5)) * n / of.rows.target.nrows() as f64;
+        let Ok(law) = Gamma::new(1.0 / variance, variance) else { return self.clone() };
+        let mut rng = stream(of.seed, Purpose::Linear, pair(2, index as u64));
+        let mut weights = vec![0.0; of.rows.target.nrows()];
+        some.iter().for_each(|&i| weights[i] = law.sample(&mut rng) * of.weight(i));
+        let total: f64 = some.iter().map(|&i| weights[i]).sum();
+        let before: f64 = some.iter().map(|&i| of.weight(i)).sum();
+        weights.iter_mut().for_each(|w| *w *= before / total);
+        let source = Source { weights: Some(&weights), ..*of };
+        self.clone().em(&source, some, strength, ITERATIONS)
     }
 
     /// The E step: expected moments of some rows.
@@ -267,7 +344,8 @@ impl FactorAnalysis {
         let (d, k) = (self.len(), self.rank);
         let mut sums = Moments::new(d, k);
         let mut given = Conditional::default();
-        let (mut inverse, mut ff) = (vec![0.0; k * k], vec![0.0; triangle(k)]);
+        // The factors, and one.
+        let (mut inverse, mut ff, mut f) = (vec![0.0; k * k], vec![0.0; triangle(k + 1)], vec![0.0; k + 1]);
         vectorised(
             #[inline(always)]
             || {
@@ -288,9 +366,12 @@ impl FactorAnalysis {
                             ff[triangle(r) + c] = weight * (given.mean[r] * given.mean[c] + covariance);
                         }
                     }
+                    f[..k].copy_from_slice(&given.mean);
+                    f[k] = 1.0;
+                    ff[triangle(k)..].iter_mut().zip(&f).for_each(|(ff, f)| *ff = weight * f);
                     sums.factors.iter_mut().zip(&ff).for_each(|(s, x)| *s += x);
                     for t in (0..d).filter(|&t| !target[self.dimensions[t].0].is_nan()) {
-                        sums.add_cell(t, &ff, &given.mean, self.value(t, target), weight);
+                        sums.add_cell(t, &ff, &f, self.value(t, target), weight);
                     }
                 }
             },
@@ -320,28 +401,36 @@ impl FactorAnalysis {
     }
 }
 
-/// Sums over rows that EM needs: of each dimension Σ E[f fᵀ], Σ y E[f], Σ y² and the weight of its cells; and Σ E[f fᵀ] of
-/// all rows.
+/// Sums over rows that EM needs, with g = (f, 1): of each dimension's cells Σ E[g gᵀ], Σ y E[g] and Σ y²; of all rows
+/// Σ E[g gᵀ]. The last entry of a Σ E[g gᵀ] is the weight of its cells or rows.
 struct Moments {
-    rank: usize,
+    /// Factors, and one.
+    size: usize,
     dimensions: Vec<f64>,
     factors: Vec<f64>,
 }
 
 impl Moments {
     fn new(d: usize, rank: usize) -> Moments {
-        Moments { rank, dimensions: vec![0.0; d * (triangle(rank) + rank + 2)], factors: vec![0.0; triangle(rank)] }
+        let size = rank + 1;
+        Moments { size, dimensions: vec![0.0; d * (triangle(size) + size + 1)], factors: vec![0.0; triangle(size)] }
     }
 
-    /// Adds the cell `y` of a row with the given moments of its factors, the second of them weighted already.
+    /// Where a dimension's sums stand.
     #[inline(always)]
-    fn add_cell(&mut self, t: usize, ff: &[f64], f: &[f64], y: f64, weight: f64) {
-        let (size, k) = (triangle(self.rank), self.rank);
-        let at = &mut self.dimensions[t * (size + k + 2)..(t + 1) * (size + k + 2)];
-        at[..size].iter_mut().zip(ff).for_each(|(s, x)| *s += x);
-        at[size..].iter_mut().zip(f).for_each(|(s, x)| *s += weight * y * x);
-        at[size + k] += weight * y * y;
-        at[size + k + 1] += weight;
+    fn at(&self, t: usize) -> std::ops::Range<usize> {
+        let width = triangle(self.size) + self.size + 1;
+        t * width..(t + 1) * width
+    }
+
+    /// Adds the cell `y` of a row with the given moments of g, the second of them weighted already.
+    #[inline(always)]
+    fn add_cell(&mut self, t: usize, gg: &[f64], g: &[f64], y: f64, weight: f64) {
+        let at = self.at(t);
+        let (second, rest) = self.dimensions[at].split_at_mut(triangle(self.size));
+        second.iter_mut().zip(gg).for_each(|(s, x)| *s += x);
+        rest.iter_mut().zip(g).for_each(|(s, x)| *s += weight * y * x);
+        rest[self.size] += weight * y * y;
     }
 
     fn add(&mut self, other: &Moments) {
@@ -349,11 +438,10 @@ impl Moments {
         self.factors.iter_mut().zip(&other.factors).for_each(|(s, x)| *s += x);
     }
 
-    /// Σ E[f fᵀ], Σ y E[f], (Σ y², Σ weight) of a dimension.
-    fn of(&self, t: usize) -> (&[f64], &[f64], [f64; 2]) {
-        let (size, k) = (triangle(self.rank), self.rank);
-        let at = &self.dimensions[t * (size + k + 2)..(t + 1) * (size + k + 2)];
-        (&at[..size], &at[size..size + k], [at[size + k], at[size + k + 1]])
+    /// Σ E[g gᵀ], Σ y E[g], Σ y² of a dimension.
+    fn of(&self, t: usize) -> (&[f64], &[f64], f64) {
+        let (second, rest) = self.dimensions[self.at(t)].split_at(triangle(self.size));
+        (second, &rest[..self.size], rest[self.size])
     }
 }
 
@@ -418,11 +506,11 @@ impl Source<'_> {
     }
 }
 
-/// The linear model of a whole table and, of a small one, those of all but each of its parts: in training a row is completed
-/// by a model that has not seen it, or the networks would trust what is too good to be true.
+/// The linear model of a whole table, draws of its parameters and, of a small table, models of all but each of its parts: in
+/// training a row is completed by a model that has not seen it, or the networks would trust what is too good to be true.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
-    pub whole: FactorAnalysis,
+    pub linear: Linear,
     /// None, or [`FOLDS`]: row `i` belongs to part `i % FOLDS`.
     parts: Vec<FactorAnalysis>,
 }
@@ -457,8 +545,18 @@ impl Start {
             true => (0..FOLDS).into_par_iter().map(|f| FactorAnalysis::fit(&source, &part(&all, f).0, STRENGTHS[best])).collect(),
             false => Vec::new(),
         };
-        Start { whole, parts }
+        let strength = if all.len() < PLENTY * (d + 1) { STRENGTHS[best] } else { STRENGTHS[0] };
+        let draws = (0..DRAWS_MOST).into_par_iter().map(|i| whole.drawn(&source, &all, strength, i)).collect();
+        Start { linear: Linear { whole, draws }, parts }
     }
+}
+
+/// What a fitted model keeps of its start.
+#[derive(Clone, Debug)]
+pub(crate) struct Linear {
+    pub whole: FactorAnalysis,
+    /// Draws of the parameters: one at least.
+    pub draws: Vec<FactorAnalysis>,
 }
 
 /// How rows become features: their visible cells encoded, and all of them completed by the linear model.
@@ -472,7 +570,7 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// Of the table the start was fitted to.
     pub fn in_training(scaling: &'a Scaling, start: &'a Start) -> View<'a> {
-        View { scaling, whole: &start.whole, parts: &start.parts }
+        View { scaling, whole: &start.linear.whole, parts: &start.parts }
     }
 
     /// Of any table.
@@ -584,7 +682,51 @@ mod tests {
         assert_eq!(completed[..2], y);
         assert_eq!(start[..4], [0.0; 4]);
         assert!((completed[2] - mean).abs() < 1e-12 && (start[4] - mean).abs() < 1e-12, "{completed:?} {mean}");
-        assert!((start[5] - 0.5 * variance.ln()).abs() < 1e-12);
+        // Four cells a column and five dimensions: half of the degrees of freedom are left, at least.
+        assert!((start[5] - 0.5 * (2.0 * variance).ln()).abs() < 1e-12);
+
+        // The noise of what is missing: y₂ and y₃ given y₀ and y₁ correlate as their conditional covariance says.
+        let between = |i: usize, j: usize| {
+            covariance(i, j) - dot(&[covariance(i, 0), covariance(i, 1)], &solve([covariance(j, 0), covariance(j, 1)]))
+        };
+        let want = between(2, 3) / (between(2, 2) * between(3, 3)).sqrt();
+        let mut rng = stream(1, Purpose::Draw, 0);
+        let (mut noise, given) = ([0.0; 5], &mut Conditional::default());
+        let draws: Vec<[f64; 5]> = (0..20_000)
+            .map(|_| {
+                model.noise(target.view(), given, &mut rng, &mut noise);
+                noise
+            })
+            .collect();
+        let mean = |f: &dyn Fn(&[f64; 5]) -> f64| draws.iter().map(f).sum::<f64>() / draws.len() as f64;
+        assert!((mean(&|e| e[2] * e[2]) - 1.0).abs() < 0.04 && mean(&|e| e[3]).abs() < 0.03);
+        assert!((mean(&|e| e[2] * e[3]) - want).abs() < 0.03, "{want}");
+    }
+
+    /// Where the second column is missing for high values of the first, its mean is not that of its observed cells; and over
+    /// the draws of the parameters the mean of the first column varies as that of a sample does.
+    #[test]
+    fn means_are_those_of_all_rows_and_vary_as_they_should() {
+        let (scaling, full, ..) = simulated(400, 0.0);
+        let mut rows = full.clone();
+        for mut row in rows.target.rows_mut() {
+            if row[0] > 0.2 {
+                row[3] = f32::NAN;
+            }
+        }
+        let observed: Vec<f64> = rows.target.column(3).iter().filter(|x| !x.is_nan()).map(|&x| f64::from(x)).collect();
+        let of_observed = observed.iter().sum::<f64>() / observed.len() as f64;
+        let of_all = full.target.column(3).iter().map(|&x| f64::from(x)).sum::<f64>() / 400.0;
+        let start = Start::fit(&scaling, &rows, None, 1);
+        let got = start.linear.whole.mean[3];
+        assert!((of_observed - of_all).abs() > 0.2 && (got - of_all).abs() < 0.08, "{of_observed} {of_all} {got}");
+
+        let means: Vec<f64> = start.linear.draws.iter().map(|m| m.mean[0]).collect();
+        let center = means.iter().sum::<f64>() / means.len() as f64;
+        let sd = (means.iter().map(|x| (x - center).powi(2)).sum::<f64>() / (means.len() - 1) as f64).sqrt();
+        // y₀ has variance 0.64 + 0.09 + 0.16; forty draws tell a deviation to a ninth.
+        let due = (0.89f64 / 400.0).sqrt();
+        assert!((sd / due).ln().abs() < 0.35, "{sd} {due}");
     }
 
     #[test]
@@ -594,7 +736,7 @@ mod tests {
         let start = Start::fit(&scaling, &rows, None, 1);
         let view = View::in_training(&scaling, &start);
         let features = |rows: &Rows<f32>, visible: &[bool], given: &mut Conditional| {
-            let shape = scaling.shape().with_completed(start.whole.len());
+            let shape = scaling.shape().with_completed(start.linear.whole.len());
             let mut out = Features::new(shape, 1);
             view.show(rows, 7, visible, &mut out, 0, given);
             out
@@ -610,7 +752,7 @@ mod tests {
         changed.target.row_mut(7).fill(5.0);
         let again = Start::fit(&scaling, &changed, None, 1);
         assert_eq!(start.parts[2].loading, again.parts[2].loading);
-        assert_ne!(start.whole.loading, again.whole.loading);
+        assert_ne!(start.linear.whole.loading, again.linear.whole.loading);
         // A row that weighs twice is one that stands there twice.
         let few: Vec<usize> = (0..20).collect();
         let twice: Vec<usize> = few.iter().chain(&few[..5]).copied().collect();

@@ -209,6 +209,25 @@ impl Vae {
         w
     }
 
+    /// Changes the last layer so that a head's outputs are `start + departure (η − start)`, and one of them, `wider.0`, `wider.1`
+    /// larger. `bias`, (outputs,): the biases at the start.
+    pub fn settle(&self, w: &mut [f32], head: &Head, bias: &[f32], departure: f32, wider: Option<(usize, f32)>) {
+        let outputs = self.outputs;
+        let visible = self.visible_linear.iter().map(Input::weights);
+        for range in visible.chain([self.decoder_out.weight.clone(), self.latent_linear.weight.clone()]) {
+            for row in w[range].chunks_exact_mut(outputs) {
+                row[head.eta.clone()].iter_mut().for_each(|x| *x *= departure);
+            }
+        }
+        let at = self.decoder_out.bias.start;
+        for o in head.eta.clone() {
+            w[at + o] = bias[o] + departure * (w[at + o] - bias[o]);
+        }
+        if let Some((o, by)) = wider {
+            w[at + head.eta.start + o] += by;
+        }
+    }
+
     /// The linear path from z and the decoder's biases, for tests that set exact weights.
     #[cfg(test)]
     pub(crate) fn linear_decoder(&self) -> (std::ops::Range<usize>, std::ops::Range<usize>) {

@@ -99,9 +99,14 @@ impl Input {
         Input { dense, table: at.take(shape.classes * outputs), columns: shape.columns }
     }
 
+    /// Where its weights stand, (features, outputs).
+    pub fn weights(&self) -> Range<usize> {
+        self.dense.weight.start..self.table.end
+    }
+
     /// Normal weights with the given standard deviation.
     pub fn init<F: Real>(&self, w: &mut [F], sd: f64, rng: &mut Stream) {
-        random(&mut w[self.dense.weight.start..self.table.end], sd, rng);
+        random(&mut w[self.weights()], sd, rng);
     }
 
     /// `y ← beta · y + x W`.

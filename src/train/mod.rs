@@ -2,6 +2,7 @@
 
 pub(crate) mod adam;
 pub(crate) mod pilot;
+pub(crate) mod settle;
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,13 +60,14 @@ impl Plan {
     /// Defaults for a table of `n` rows, `d` modelled columns and `observed` cells.
     pub fn for_table(n: usize, d: usize, observed: usize) -> Plan {
         let thousands = observed as f64 / 1000.0;
-        let batch = 256;
+        let batch = if thousands < 2.0 { SHARD } else { 2 * SHARD };
         // Steps grow with the root of the cells: a small table cannot use more, a large one is seen several times.
         let steps = (700.0 * thousands.sqrt()).clamp(700.0, 6000.0);
         let steps_per_epoch = (n / batch).clamp(50, 500);
         Plan {
             latent: (d / 2).clamp(2, 16),
             width: match thousands {
+                t if t < 1.0 => 48,
                 t if t < 2.0 => 96,
                 t if t < 6.0 => 192,
                 _ => 256,
@@ -164,13 +166,19 @@ pub(crate) struct Trainer<'a> {
 }
 
 impl Trainer<'_> {
+    /// A member with its first weights: the model as it begins.
+    pub fn untrained(&self, member: usize) -> Member {
+        let held = HeldOut::choose(self.rows, self.plan, self.seed, member);
+        let mut rng = stream(self.seed, Purpose::Init, member as u64);
+        let weights = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
+        Member { weights, held, epochs: 0, timed_out: false }
+    }
+
     /// Trains one member on the calling thread's pool; the news go to `epochs`.
     pub fn run(&self, member: usize, epochs: Sender<Epoch>) -> Result<Member> {
         let plan = self.plan;
-        let held = HeldOut::choose(self.rows, plan, self.seed, member);
-        let mut rng = stream(self.seed, Purpose::Init, member as u64);
-        let first = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
-        let noise = normals((SCORE_DRAWS, self.vae.latent), &mut rng);
+        let Member { weights: first, held, .. } = self.untrained(member);
+        let noise = normals((SCORE_DRAWS, self.vae.latent), &mut stream(self.seed, Purpose::Score, member as u64));
         let threads = rayon::current_num_threads();
         // A member's share of the time, from its own start.
         let share = (threads as f64 / plan.members as f64).min(1.0);
@@ -417,6 +425,17 @@ fn fill_loss(expected: &[f32], truth: f32) -> f64 {
         [mean] => (1.0 + f64::from(mean - truth).powi(2)).sqrt() - 1.0,
         levels => 1.0 - f64::from(levels[truth as usize]),
     }
+}
+
+/// The mean and its standard error; an infinite one for fewer than two numbers.
+pub(crate) fn mean_and_error(x: &[f64]) -> (f64, f64) {
+    let n = x.len() as f64;
+    if n < 2.0 {
+        return (0.0, f64::INFINITY);
+    }
+    let mean = x.iter().sum::<f64>() / n;
+    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / n).sqrt())
 }
 
 /// Puts the visible cells of some rows into a block; its further rows are empty. A cell is visible where it is observed and

@@ -7,7 +7,7 @@ use crate::data::schema::Family;
 use crate::likelihood::{Likelihood, log_sum_exp};
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
-use crate::train::{HeldOut, Member, Plan, Trainer, fill_loss, show_block};
+use crate::train::{HeldOut, Member, Plan, Trainer, fill_loss, mean_and_error, show_block};
 
 use ndarray::Array2;
 use serde::Serialize;
@@ -49,6 +49,9 @@ const SLACK: f64 = 0.1;
 /// Share of the fit's steps, summed over its members, that the pilot takes; and at least how many steps.
 const SHARE: f64 = 0.1;
 const STEPS_LEAST: f64 = 300.0;
+/// Below the first width its network is no wider than the second.
+const WIDE: usize = 256;
+const NARROW: usize = 64;
 
 impl Plan {
     /// The plan of the pilot: one network, few epochs, more cells held out.
@@ -56,7 +59,8 @@ impl Plan {
         let steps = (self.epochs * self.members * self.steps_per_epoch) as f64 * SHARE;
         let steps = steps.max(STEPS_LEAST.min((self.epochs * self.steps_per_epoch) as f64));
         let epochs = (steps / self.steps_per_epoch as f64).ceil() as usize;
-        Plan { epochs, patience: epochs, members: 1, held_share: 0.15, held_most: 3 * self.held_most, ..self.clone() }
+        let width = if self.width < WIDE { self.width.min(NARROW) } else { self.width };
+        Plan { epochs, width, patience: epochs, members: 1, held_share: 0.15, held_most: 3 * self.held_most, ..self.clone() }
     }
 }
 
@@ -94,17 +98,6 @@ fn best(scores: &[&Vec<CellScore>]) -> usize {
     };
     let gains = (0..scores.len()).map(|i| if i == 0 { 0.0 } else { gain(i) });
     gains.enumerate().fold((0, 0.0), |best, (i, gain)| if gain > best.1 { (i, gain) } else { best }).0
-}
-
-/// The mean and its standard error; an infinite one for fewer than two numbers.
-fn mean_and_error(x: &[f64]) -> (f64, f64) {
-    let n = x.len() as f64;
-    if n < 2.0 {
-        return (0.0, f64::INFINITY);
-    }
-    let mean = x.iter().sum::<f64>() / n;
-    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, (variance / n).sqrt())
 }
 
 /// Per head, the scores of its column's held-out cells in row order.

@@ -1,0 +1,201 @@
+//! After the training: how far each head departs from where it starts, and how wide its draws are, as the held-out cells of
+//! all members say.
+//!
+//! ```text
+//! η ← start + a (η − start)      a from 0, the linear model (for levels: their shares), to 1, the network as trained
+//! η_s ← η_s + b                  s: the output that is about the logarithm of the law's scale
+//! ```
+//! A network that is free to bend overfits a small table, and its variances are too small on any: both are settled here, by
+//! cells that it was not trained on. Both are changes of the last layer's weights.
+
+use ndarray::Array2;
+
+use crate::likelihood::{Head, Law, Likelihood, log_sum_exp};
+use crate::model::marginal_bias;
+use crate::model::posterior::{BLOCK, Block};
+use crate::rng::{Purpose, normals, stream};
+use crate::train::{Member, Trainer, fill_loss, mean_and_error, show_block};
+
+/// Latent points that a held-out cell's score averages over.
+const DRAWS: usize = 4;
+/// The departures tried, and the changes of the logarithm of a scale.
+const DEPARTURES: [f32; 4] = [1.0, 0.75, 0.5, 0.25];
+const WIDER: [f32; 13] = [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+/// The prior of a change of scale: normal, worth so many cells.
+const PRIOR_CELLS: f64 = 20.0;
+/// When scales are compared, a cell may have come from elsewhere: with this probability from a normal of this standard deviation
+/// (model units). A scale fits most of the cells, not a few wild ones.
+const ELSEWHERE: (f64, f64) = (0.1, 3.0);
+
+/// A held-out cell of a head: its value, the head's outputs at the start and those of each latent point.
+struct Cell {
+    x: f32,
+    start: Vec<f32>,
+    etas: Vec<Vec<f32>>,
+}
+
+impl Cell {
+    /// The outputs of one latent point after a change.
+    fn eta(&self, k: usize, departure: f32, wider: Option<(usize, f32)>, out: &mut Vec<f32>) {
+        out.clear();
+        out.extend(self.start.iter().zip(&self.etas[k]).map(|(s, e)| s + departure * (e - s)));
+        if let Some((at, by)) = wider {
+            out[at] += by;
+        }
+    }
+
+    /// ln p of the cell.
+    fn log_score(&self, law: &Law, departure: f32, wider: Option<(usize, f32)>) -> f64 {
+        let (mut eta, mut unused) = (Vec::new(), vec![0f32; self.start.len()]);
+        let logs: Vec<f64> = (0..self.etas.len())
+            .map(|k| {
+                self.eta(k, departure, wider, &mut eta);
+                f64::from(law.log_prob_grad(&eta, self.x, &mut unused))
+            })
+            .collect();
+        log_sum_exp(&logs) - (logs.len() as f64).ln()
+    }
+
+    /// What a fill loses: for a number the loss of its mean, for levels minus the log score.
+    fn loss(&self, law: &Law, departure: f32) -> f64 {
+        if Likelihood::<f32>::outcomes(law) > 1 {
+            return -self.log_score(law, departure, None);
+        }
+        let (mut eta, mut mean, mut one) = (Vec::new(), 0f32, [0f32]);
+        for k in 0..self.etas.len() {
+            self.eta(k, departure, None, &mut eta);
+            law.expected(&eta, &mut one);
+            mean += one[0] / self.etas.len() as f32;
+        }
+        fill_loss(&[mean], self.x)
+    }
+}
+
+/// How far each head departs: as far as held-out cells gain by it beyond chance.
+pub(crate) fn departures(trainer: &Trainer<'_>, members: &[Member]) -> Vec<f32> {
+    let cells = cells(trainer, members);
+    trainer.vae.heads.iter().zip(&cells).map(|(head, cells)| departure(&head.law, cells)).collect()
+}
+
+/// Settles the members' heads, each by the held-out cells of all.
+pub(crate) fn settle(trainer: &Trainer<'_>, members: &mut [Member]) {
+    let cells = cells(trainer, members);
+    for (head, cells) in trainer.vae.heads.iter().zip(&cells) {
+        let departure = departure(&head.law, cells);
+        let wider = head.law.scale_output().filter(|_| departure > 0.0).map(|at| (at, wider(&head.law, cells, departure, at)));
+        let bias = &marginal_bias(&trainer.vae.heads, trainer.scaling);
+        members.iter_mut().for_each(|m| trainer.vae.settle(&mut m.weights, head, bias, departure, wider));
+    }
+}
+
+fn departure(law: &Law, cells: &[Cell]) -> f32 {
+    if !law.starts_linear() && Likelihood::<f32>::outcomes(law) == 1 {
+        return 1.0;
+    }
+    let gains = |by: f32| mean_and_error(&cells.iter().map(|c| c.loss(law, 0.0) - c.loss(law, by)).collect::<Vec<_>>());
+    let beyond_chance = |&by: &f32| {
+        let (gain, error) = gains(by);
+        gain > error
+    };
+    DEPARTURES.into_iter().find(beyond_chance).unwrap_or(0.0)
+}
+
+fn wider(law: &Law, cells: &[Cell], departure: f32, at: usize) -> f32 {
+    let score = |by: f32| {
+        let scores = cells.iter().map(|c| {
+            let (share, sd) = ELSEWHERE;
+            let elsewhere = -0.5 * (f64::from(c.x) / sd).powi(2) - (sd * (2.0 * std::f64::consts::PI).sqrt()).ln();
+            log_sum_exp(&[c.log_score(law, departure, Some((at, by))) + (1.0 - share).ln(), elsewhere + share.ln()])
+        });
+        scores.sum::<f64>() - PRIOR_CELLS * f64::from(by).powi(2)
+    };
+    let scores = WIDER.map(score);
+    let best = (0..WIDER.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
+    // The top of the parabola through the best and its neighbours.
+    let (Some(before), Some(after)) = (best.checked_sub(1).map(|i| scores[i]), scores.get(best + 1)) else { return WIDER[best] };
+    let bend = before - 2.0 * scores[best] + after;
+    if bend < 0.0 { WIDER[best] + 0.1 * (0.5 * (before - after) / bend) as f32 } else { WIDER[best] }
+}
+
+/// Per head, its held-out cells in all members.
+fn cells(trainer: &Trainer<'_>, members: &[Member]) -> Vec<Vec<Cell>> {
+    let Trainer { vae, view, rows, .. } = *trainer;
+    let noise: Array2<f32> = normals((DRAWS, vae.latent), &mut stream(trainer.seed, Purpose::HeldOut, u64::MAX - 1));
+    let bias: Vec<f32> = marginal_bias(&vae.heads, trainer.scaling);
+    let mut out: Vec<Vec<Cell>> = vae.heads.iter().map(|_| Vec::new()).collect();
+    let mut block = Block::new(vae, 1);
+    for Member { weights, held, .. } in members {
+        for some in held.rows.chunks(BLOCK) {
+            show_block(&view, rows, some, |i, j| !held.cells[(i, j)], &mut block);
+            let starts = block.visible.start.clone();
+            let decoded: Vec<Array2<f32>> = noise
+                .rows()
+                .into_iter()
+                .map(|e| {
+                    block.draw(vae, weights, e.broadcast((BLOCK, vae.latent)).expect("a row of noise has latent entries")).clone()
+                })
+                .collect();
+            for (r, &i) in some.iter().enumerate() {
+                let of_row = |(Head { column, .. }, _): &(&Head, &mut Vec<Cell>)| held.cells[(i, *column)];
+                for (head, cells) in vae.heads.iter().zip(&mut out).filter(of_row) {
+                    let mut start = bias[head.eta.clone()].to_vec();
+                    head.law.start(starts[(r, 2 * head.column)], starts[(r, 2 * head.column + 1)], &mut start);
+                    let eta = |d: &Array2<f32>| d.row(r).to_slice().expect("standard layout")[head.eta.clone()].to_vec();
+                    cells.push(Cell { x: rows.target[(i, head.column)], start, etas: decoded.iter().map(eta).collect() });
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::scaling::number_scaling;
+    use crate::data::schema::Family;
+    use crate::rng::Stream;
+    use ndarray_rand::rand_distr::{Distribution, StandardNormal};
+
+    fn gaussian() -> Law {
+        let numbers = number_scaling(vec![-1.0, 1.0], 4);
+        Law::of(Family::Gaussian, &numbers).expect("numbers may be normal")
+    }
+
+    /// Cells whose start is nought and whose network says what `told` makes of the truth, normal about it with the given sd.
+    fn cells(n: usize, sd: f64, ln_sd: f32, told: impl Fn(f64, &mut Stream) -> f64) -> Vec<Cell> {
+        let mut rng = stream(1, Purpose::HeldOut, 0);
+        (0..n)
+            .map(|_| {
+                let mean: f64 = StandardNormal.sample(&mut rng);
+                let noise: f64 = StandardNormal.sample(&mut rng);
+                let eta = vec![told(mean, &mut rng) as f32, ln_sd];
+                Cell { x: (mean + sd * noise) as f32, start: vec![0.0, 0.0], etas: vec![eta] }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_head_departs_as_far_as_held_out_cells_gain() {
+        let law = gaussian();
+        let noise = |_: f64, rng: &mut Stream| -> f64 { StandardNormal.sample(rng) };
+        assert_eq!(departure(&law, &cells(200, 0.5, 0.0, |mean, _| mean)), 1.0);
+        assert_eq!(departure(&law, &cells(200, 0.5, 0.0, noise)), 0.0);
+        // One that says too much of what is right.
+        let over = departure(&law, &cells(200, 0.5, 0.0, |mean, _| 3.0 * mean));
+        assert!(over > 0.0 && over < 1.0, "{over}");
+        assert_eq!(departure(&law, &[]), 0.0);
+    }
+
+    #[test]
+    fn a_scale_becomes_that_of_the_errors_and_wild_cells_do_not_set_it() {
+        let law = gaussian();
+        let mut some = cells(1000, 0.5, 0.25f32.ln(), |mean, _| mean);
+        let by = wider(&law, &some, 1.0, 1);
+        assert!((by - 2f32.ln()).abs() < 0.1, "{by}");
+        some.iter_mut().step_by(50).for_each(|c| c.x += 6.0);
+        let with_wild = wider(&law, &some, 1.0, 1);
+        assert!((with_wild - by).abs() < 0.12, "{with_wild} {by}");
+        assert_eq!(wider(&law, &[], 1.0, 1), 0.0);
+    }
+}
