@@ -232,7 +232,8 @@ impl VaeConfig {
                     let pilot = trainer.run(data.plan.members, news.clone())?;
                     let scores = choose(&trainer, &candidates, &pilot);
                     let departures = departures(&trainer, std::slice::from_ref(&pilot));
-                    let departs = scores.iter().flatten().zip(departures).any(|(score, by)| score.chosen && by > 0.0);
+                    let departs =
+                        !plan.prove || scores.iter().flatten().zip(departures).any(|(score, by)| score.chosen && by > 0.0);
                     (scores, departs, pilot.timed_out)
                 }
                 None => (candidates.iter().map(|families| vec![FamilyScore::untried(families[0])]).collect(), true, false),

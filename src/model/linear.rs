@@ -36,7 +36,7 @@ const DRAWS_MOST: usize = 40;
 /// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.
 const PLENTY: usize = 10;
 /// Prior cells of pure noise in every dimension: next to none for tables of low rank without noise, some for small tables.
-const STRENGTHS: [f64; 4] = [0.003, 0.1, 1.0, 5.0];
+const STRENGTHS: [f64; 6] = [0.003, 0.1, 1.0, 5.0, 15.0, 40.0];
 /// Tables of so many rows at most are cut into parts, each of which is completed by a model of the others.
 const FOLDED_MOST: usize = 2000;
 const FOLDS: usize = 5;

@@ -47,6 +47,7 @@ pub(crate) struct Adam {
     factor: f32,
     stale: u64,
     cuts: u32,
+    first_counts: bool,
 }
 
 /// β₁ and β₂.
@@ -72,7 +73,13 @@ impl Adam {
             factor: 1.0,
             stale: 0,
             cuts: 0,
+            first_counts: true,
         }
+    }
+
+    /// Whether the first weights may be the best ones.
+    pub fn from_first(self, first_counts: bool) -> Adam {
+        Adam { first_counts, ..self }
     }
 
     /// Share of the run that is over: by steps, or by time where a limit comes sooner.
@@ -99,13 +106,12 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
         "Adam"
     }
 
-    fn init(&mut self, problem: &mut Problem<O>, mut state: AdamState) -> Result<(AdamState, Option<KV>), Error> {
+    fn init(&mut self, problem: &mut Problem<O>, state: AdamState) -> Result<(AdamState, Option<KV>), Error> {
         self.weights = state.get_param().cloned().unwrap_or_default();
         let n = self.weights.len();
         (self.m, self.v) = (vec![0.0; n], vec![0.0; n]);
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&self.weights)?))?;
-        state = state.cost(cost);
-        Ok((state, None))
+        Ok((state.cost(if self.first_counts { cost } else { f32::INFINITY }), None))
     }
 
     fn next_iter(&mut self, problem: &mut Problem<O>, mut state: AdamState) -> Result<(AdamState, Option<KV>), Error> {

@@ -43,7 +43,14 @@ pub(crate) struct Plan {
     /// Share of the observed cells held out, and at most how many.
     pub held_share: f64,
     pub held_most: usize,
+    /// Whether a network has to prove by held-out cells that it is better than the linear model it starts from. Several networks
+    /// may gain together where each by itself does not, so that this is asked of tables of few columns only, where a
+    /// straight line is often all there is.
+    pub prove: bool,
 }
+
+/// Tables of so many columns at most are taken for linear until held-out cells say otherwise.
+const COLUMNS_TO_PROVE: usize = 4;
 
 /// Rows of a shard: the unit of work of a thread, fixed so that sums come out the same on any number of threads.
 const SHARD: usize = 128;
@@ -84,6 +91,7 @@ impl Plan {
             decay: 0.2,
             held_share: if thousands < 2.0 { 0.1 } else { 0.04 },
             held_most: 5000,
+            prove: d <= COLUMNS_TO_PROVE,
         }
     }
 
@@ -186,7 +194,8 @@ impl Trainer<'_> {
         let start = Instant::now();
         let objective = Fit::new(self, plan.members < threads, member, &held, noise);
         let solver =
-            Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, start);
+            Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, start)
+                .from_first(plan.prove);
         let run = Executor::new(objective, solver)
             .configure(|s| s.param(first).max_iters(plan.epochs as u64))
             .add_observer(Reporter { epochs }, ObserverMode::Always)

@@ -5,8 +5,8 @@
 //! η ← start + a (η − start)      a from 0, the linear model (for levels: their shares), to 1, the network as trained
 //! η_s ← η_s + b                  s: the output that is about the logarithm of the law's scale
 //! ```
-//! A network that is free to bend overfits a small table, and its variances are too small on any: both are settled here, by
-//! cells that it was not trained on. Both are changes of the last layer's weights.
+//! A network that is free to bend overfits a table of few columns, and its variances are too small on any: both are settled
+//! here, by cells that it was not trained on. Both are changes of the last layer's weights.
 
 use ndarray::Array2;
 
@@ -21,6 +21,8 @@ const DRAWS: usize = 4;
 /// The departures tried, and the changes of the logarithm of a scale.
 const DEPARTURES: [f32; 4] = [1.0, 0.75, 0.5, 0.25];
 const WIDER: [f32; 13] = [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+/// Cells that the gain of all columns of a sort counts for in each of them.
+const OTHERS: f64 = 50.0;
 /// The prior of a change of scale: normal, worth so many cells.
 const PRIOR_CELLS: f64 = 20.0;
 /// When scales are compared, a cell may have come from elsewhere: with this probability from a normal of this standard deviation
@@ -73,31 +75,61 @@ impl Cell {
 
 /// How far each head departs: as far as held-out cells gain by it beyond chance.
 pub(crate) fn departures(trainer: &Trainer<'_>, members: &[Member]) -> Vec<f32> {
-    let cells = cells(trainer, members);
-    trainer.vae.heads.iter().zip(&cells).map(|(head, cells)| departure(&head.law, cells)).collect()
+    heads_depart(&trainer.vae.heads, &cells(trainer, members))
 }
 
 /// Settles the members' heads, each by the held-out cells of all.
 pub(crate) fn settle(trainer: &Trainer<'_>, members: &mut [Member]) {
     let cells = cells(trainer, members);
-    for (head, cells) in trainer.vae.heads.iter().zip(&cells) {
-        let departure = departure(&head.law, cells);
+    let heads = &trainer.vae.heads;
+    let bias = marginal_bias(heads, trainer.scaling);
+    let departures = if trainer.plan.prove { heads_depart(heads, &cells) } else { vec![1.0; heads.len()] };
+    for ((head, cells), departure) in heads.iter().zip(&cells).zip(departures) {
         let wider = head.law.scale_output().filter(|_| departure > 0.0).map(|at| (at, wider(&head.law, cells, departure, at)));
-        let bias = &marginal_bias(&trainer.vae.heads, trainer.scaling);
-        members.iter_mut().for_each(|m| trainer.vae.settle(&mut m.weights, head, bias, departure, wider));
+        members.iter_mut().for_each(|m| trainer.vae.settle(&mut m.weights, head, &bias, departure, wider));
     }
 }
 
-fn departure(law: &Law, cells: &[Cell]) -> f32 {
-    if !law.starts_linear() && Likelihood::<f32>::outcomes(law) == 1 {
-        return 1.0;
-    }
-    let gains = |by: f32| mean_and_error(&cells.iter().map(|c| c.loss(law, 0.0) - c.loss(law, by)).collect::<Vec<_>>());
-    let beyond_chance = |&by: &f32| {
-        let (gain, error) = gains(by);
-        gain > error
+/// Whether a head's departure is settled: for a number that starts from the linear model, and for levels. The others start from
+/// their marginal.
+fn is_settled(law: &Law) -> bool {
+    law.starts_linear() || is_levels(law)
+}
+
+fn is_levels(law: &Law) -> bool {
+    Likelihood::<f32>::outcomes(law) > 1
+}
+
+/// A column's few cells are judged together with what the other columns of its sort gain: those count as [`OTHERS`] cells.
+fn heads_depart(heads: &[Head], cells: &[Vec<Cell>]) -> Vec<f32> {
+    // Per head and departure: what each cell gains by it.
+    let gains = |(head, cells): (&Head, &Vec<Cell>)| -> Vec<Vec<f64>> {
+        let law = &head.law;
+        let starts: Vec<f64> = cells.iter().map(|c| c.loss(law, 0.0)).collect();
+        let gain = |&by: &f32| cells.iter().zip(&starts).map(|(c, start)| start - c.loss(law, by)).collect();
+        if is_settled(law) { DEPARTURES.iter().map(gain).collect() } else { Vec::new() }
     };
-    DEPARTURES.into_iter().find(beyond_chance).unwrap_or(0.0)
+    let gains: Vec<Vec<Vec<f64>>> = heads.iter().zip(cells).map(gains).collect();
+    let depart = |h: usize| -> f32 {
+        if !is_settled(&heads[h].law) {
+            return 1.0;
+        }
+        let beyond_chance = |i: &usize| {
+            let own = &gains[h][*i];
+            let alike =
+                (0..heads.len()).filter(|&g| is_settled(&heads[g].law) && is_levels(&heads[g].law) == is_levels(&heads[h].law));
+            let all: Vec<f64> = alike.flat_map(|g| &gains[g][*i]).copied().collect();
+            let n = own.len() as f64;
+            let (gain, error) = mean_and_error(own);
+            let (gain_of_all, error_of_all) = mean_and_error(&all);
+            if n < 2.0 {
+                return gain_of_all > error_of_all;
+            }
+            n * gain + OTHERS * gain_of_all > (n * error).hypot(OTHERS * error_of_all)
+        };
+        (0..DEPARTURES.len()).find(beyond_chance).map_or(0.0, |i| DEPARTURES[i])
+    };
+    (0..heads.len()).map(depart).collect()
 }
 
 fn wider(law: &Law, cells: &[Cell], departure: f32, at: usize) -> f32 {
@@ -177,14 +209,19 @@ mod tests {
 
     #[test]
     fn a_head_departs_as_far_as_held_out_cells_gain() {
-        let law = gaussian();
+        let head = |column| Head { law: gaussian(), eta: 2 * column..2 * column + 2, column };
+        let departure = |cells: Vec<Cell>| heads_depart(&[head(0)], &[cells])[0];
         let noise = |_: f64, rng: &mut Stream| -> f64 { StandardNormal.sample(rng) };
-        assert_eq!(departure(&law, &cells(200, 0.5, 0.0, |mean, _| mean)), 1.0);
-        assert_eq!(departure(&law, &cells(200, 0.5, 0.0, noise)), 0.0);
+        assert_eq!(departure(cells(200, 0.5, 0.0, |mean, _| mean)), 1.0);
+        assert_eq!(departure(cells(200, 0.5, 0.0, noise)), 0.0);
         // One that says too much of what is right.
-        let over = departure(&law, &cells(200, 0.5, 0.0, |mean, _| 3.0 * mean));
+        let over = departure(cells(200, 0.5, 0.0, |mean, _| 3.0 * mean));
         assert!(over > 0.0 && over < 1.0, "{over}");
-        assert_eq!(departure(&law, &[]), 0.0);
+        assert_eq!(departure(Vec::new()), 0.0);
+        // A column of three cells goes with the others, one of many cells its own way.
+        let others = || cells(200, 0.5, 0.0, |mean, _| mean);
+        assert_eq!(heads_depart(&[head(0), head(1)], &[others(), cells(3, 0.5, 0.0, |mean, _| mean)]), [1.0, 1.0]);
+        assert_eq!(heads_depart(&[head(0), head(1)], &[others(), cells(600, 0.5, 0.0, noise)]), [1.0, 0.0]);
     }
 
     #[test]
