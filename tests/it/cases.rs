@@ -624,11 +624,11 @@ fn b22_iris_is_filled_better_than_by_means_and_chance() {
             let right = rows.iter().zip(fills).filter(|(r, x)| code(**r) as f64 == **x).count() as f64 / rows.len() as f64;
             assert!(right > 1.0 / levels.len() as f64, "{seed}: {column} {right}");
             let drawn = draws.cells(column).unwrap().1;
-            for level in 0..levels.len() {
+            for (level, name) in levels.iter().enumerate() {
                 let score = |gap: usize| drawn.iter().filter(|d| d[gap] == level as f64).count() as f64;
                 let cases: Vec<(f64, bool)> = rows.iter().enumerate().map(|(gap, &r)| (score(gap), code(r) == level)).collect();
                 if cases.iter().any(|c| c.1) && cases.iter().any(|c| !c.1) {
-                    assert!(auc(&cases) > 0.6, "{seed}: {column} {}: {}", levels[level], auc(&cases));
+                    assert!(auc(&cases) > 0.6, "{seed}: {column} {name}: {}", auc(&cases));
                 }
             }
         }

@@ -86,7 +86,7 @@ fn wrong_calls_are_one_clear_line() {
         ("in.csv --gap x", 2, "--gap 'x' would be read as a cell; pass --na 'x' too, or another text"),
         ("in.csv --gap NA -o out.arrow", 2, "--gap belongs to CSV output; a hidden cell is null in Arrow, drop it"),
         ("in.csv --weights x", 2, "--weights belongs to a fit; drop it"),
-        ("in.csv --pattern z", 2, "there is no column `z`; did you mean `x`?"),
+        ("in.csv --pattern z", 2, "there is no column `z`; the columns are: x, y, id"),
         (
             "in.csv --pattern id --exclude id",
             2,

@@ -80,7 +80,7 @@ fn wrong_calls_about_overimputation_are_one_clear_line() {
     let files = [("in.csv", "x,id,k\n1,a,5\n,b,5\n4,c,\n7,d,5\n"), ("taken.csv", "x,x_overimputed\n1,2\n,3\n3,4\n")];
     let folder = Folder::new(&files);
     let calls = [
-        ("in.csv --overimpute y", 2, "there is no column `y`; did you mean `k`?"),
+        ("in.csv --overimpute y", 2, "there is no column `y`; the columns are: x, id, k"),
         ("in.csv --overimpute k", 2, "overimpute is `k`; it must be a column that is filled; this one is left out or constant"),
         ("taken.csv --overimpute x", 1, "column `x_overimputed` has the name of one to be added; rename it"),
     ];
