@@ -44,7 +44,7 @@ pub mod vae {
     use crate::data::schema::{ColumnSpec, Schema};
     use crate::impute::donors::Donors;
     use crate::model::Vae;
-    use crate::model::linear::FactorAnalysis;
+    use crate::model::linear::Linear;
     use crate::train::pilot::FamilyScore;
 
     pub(crate) const LATENT_MOST: usize = 1024;
@@ -54,7 +54,7 @@ pub mod vae {
     pub struct VaeImputer {
         pub(crate) schema: Arc<Schema>,
         pub(crate) scaling: Scaling,
-        pub(crate) linear: FactorAnalysis,
+        pub(crate) linear: Linear,
         pub(crate) vae: Vae,
         pub(crate) members: Vec<Vec<f32>>,
         pub(crate) noise: Array2<f32>,

@@ -176,7 +176,7 @@ impl Trainer<'_> {
         let held = HeldOut::choose(self.rows, self.plan, self.seed, member);
         let mut rng = stream(self.seed, Purpose::Init, member as u64);
         let weights = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
-        Member { weights, held, epochs: 0, timed_out: false }
+        Member { weights, held, epochs: 0, timed_out: false, lost: None }
     }
 
     /// Trains one member on the calling thread's pool; the news go to `epochs`.

@@ -317,8 +317,8 @@ fn of_damage() -> Vec<String> {
         metadata("/donors/columns", json!([])),
         metadata("/latent", json!(0)),
         header(&|h| {
-            let (loading, noise) = (h["linear.loading"].clone(), h["linear.noise"].clone());
-            (h["linear.loading"], h["linear.noise"]) = (noise, loading);
+            let numbers: u64 = h["linear"]["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).product();
+            h["linear"]["shape"] = json!([numbers, 1]);
         }),
         refused(&assembled(&fewer, &kept)),
         header(&|h| {
