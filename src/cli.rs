@@ -1,5 +1,8 @@
 //! The command: parse, derive, run.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
+mod ampute;
 mod args;
 mod estimates;
 mod inspect;
@@ -10,6 +13,8 @@ use std::io::{IsTerminal, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind as ClapKind;
@@ -47,8 +52,11 @@ fn usage(message: impl Into<String>) -> Failure {
 /// Runs the command.
 pub fn main() -> ExitCode {
     let interrupted = || {
-        say("lacuna: interrupted; no file was written\n");
-        output::abandon(130)
+        output::abandon(130, |files| match files {
+            0 => say("lacuna: interrupted; no file was written\n"),
+            1 => say("lacuna: interrupted; 1 file was written before\n"),
+            n => say(&format!("lacuna: interrupted; {n} files were written before\n")),
+        })
     };
     // Without a handler Ctrl-C still ends the process; only a temporary file may stay.
     let _ = ctrlc::set_handler(interrupted);
@@ -70,7 +78,7 @@ fn run() -> Result<(), Failure> {
             return Ok(());
         }
         Err(e) if e.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(usage("a command is due: impute, fit, inspect, pool, schema or compare; see lacuna --help"));
+            return Err(usage("a command is due: impute, fit, inspect, pool, schema, compare or ampute; see lacuna --help"));
         }
         Err(e) => return Err(usage(one_line(&e.to_string()))),
     };
@@ -81,6 +89,7 @@ fn run() -> Result<(), Failure> {
         Command::Pool(args) => pool(&args),
         Command::Schema(args) => schema(&args.table),
         Command::Compare(args) => compare(&args),
+        Command::Ampute(args) => ampute::ampute(&args),
     }
 }
 
@@ -197,20 +206,50 @@ fn knn_config(flags: &args::Model) -> KnnConfig {
 }
 
 /// Progress of a fit, on a terminal.
-struct Meter(Option<ProgressBar>);
+struct Meter {
+    bar: Option<ProgressBar>,
+    /// Whether the time it will take has been said, or is not worth saying.
+    estimated: AtomicBool,
+}
+
+/// A fit that takes less needs no warning.
+const LONG: Duration = Duration::from_secs(60);
+
+/// How long a fit will take at most, if that is long; `None` as long as too little of it is done to tell.
+fn estimate(p: &Progress) -> Option<Duration> {
+    (p.epoch >= 2 && p.elapsed >= Duration::from_secs(2)).then(|| p.elapsed.mul_f64(p.epochs as f64 / p.epoch as f64))
+}
+
+/// A time for people: `3 min`, `2.5 h`.
+fn about(time: Duration) -> String {
+    match time.as_secs_f64() / 60.0 {
+        minutes if minutes < 90.0 => format!("{:.0} min", minutes.ceil()),
+        minutes => format!("{:.1} h", minutes / 60.0),
+    }
+}
 
 impl Meter {
     fn new(quiet: bool) -> Meter {
+        let estimated = AtomicBool::new(false);
         if quiet || !std::io::stderr().is_terminal() {
-            return Meter(None);
+            return Meter { bar: None, estimated };
         }
         let style = ProgressStyle::with_template("{bar:24} epoch {pos} of {len} {msg}  {eta} left");
         let bar = ProgressBar::new(0);
-        Meter(Some(style.map_or(bar.clone(), |s| bar.with_style(s))))
+        Meter { bar: Some(style.map_or(bar.clone(), |s| bar.with_style(s))), estimated }
     }
 
     fn show(&self, p: &Progress) -> ControlFlow<()> {
-        if let Some(bar) = &self.0 {
+        if let Some(bar) = &self.bar {
+            if let (false, Some(time)) = (self.estimated.load(Ordering::Relaxed), estimate(p)) {
+                self.estimated.store(true, Ordering::Relaxed);
+                if time > LONG {
+                    bar.println(format!(
+                        "this fit takes about {} at most; --time-limit ends it sooner, with the best model so far",
+                        about(time)
+                    ));
+                }
+            }
             bar.set_length(p.epochs as u64);
             bar.set_position(p.epoch as u64);
             if p.held_out_loss.is_finite() {
@@ -221,7 +260,7 @@ impl Meter {
     }
 
     fn clear(&self) {
-        if let Some(bar) = &self.0 {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
@@ -290,9 +329,11 @@ fn load(mut input: Box<dyn Read>, args: &args::Table, model: Option<&VaeImputer>
     csv_options.delimiter = args.delimiter.unwrap_or(if is_tsv(&args.data) { b'\t' } else { b',' });
     csv_options.decimal = args.decimal.unwrap_or(csv_options.decimal);
     csv_options.na.extend(args.na.iter().map(|t| t.trim().to_string()));
+    csv_options.not_applicable.extend(args.not_applicable.iter().map(|t| t.trim().to_string()));
     let (source, frame) = if is_arrow {
         let of_csv = [
             ("--na", !args.na.is_empty()),
+            ("--not-applicable", !args.not_applicable.is_empty()),
             ("--delimiter", args.delimiter.is_some()),
             ("--decimal", args.decimal.is_some()),
             ("--format", !args.format.is_empty()),
@@ -433,11 +474,22 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         None => Some(Plan::new(args.method.unwrap_or(Method::Vae), &args.model, &args.table)?),
     };
     let uncertainty = uncertainty(&args)?;
+    let donors = args.model.matching.is_some();
+    if !args.overimpute.is_empty() && (args.method == Some(Method::Knn) || donors) {
+        let flag = if donors { "--match donors" } else { "--method knn" };
+        return Err(usage(format!("--overimpute says nothing beside {flag}: each cell would find itself; drop one of them")));
+    }
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
     let paths = output_paths(&args, &path)?;
     paths.iter().try_for_each(|path| check_files(&args.table, args.model_file.as_deref(), path, args.report.as_deref()))?;
     let model = args.model_file.as_deref().map(VaeImputer::load).transpose()?;
     let model = model.map(|m| m.with_threads(args.model.threads));
+    if let Some(model) = model.as_ref().filter(|m| !args.overimpute.is_empty() && m.training().config.donors.is_some()) {
+        let donors = model.training().config.donors.unwrap_or_default();
+        return Err(usage(format!(
+            "--overimpute says nothing of a model with {donors} donors: each cell would find itself; drop it"
+        )));
+    }
     let model = if args.allow_missing_columns { model.map(VaeImputer::allow_missing_columns) } else { model };
     let input = open(&args.table.data)?;
     let mut outputs = paths.iter().map(|path| Output::open(path)).collect::<Result<Vec<_>, _>>()?;
@@ -447,6 +499,7 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     let format = Format::new(&args, &path, &source)?;
     // Without a gap to fill all methods agree, and the quickest one answers.
     let idle = model.is_none()
+        && args.overimpute.is_empty()
         && !frame.columns().iter().any(|c| has_gaps(c) && schema.column(c.name()).is_some_and(|s| s.left().is_none()));
     let meter = Meter::new(args.table.quiet);
     let imputer: Result<Box<dyn Imputer>, Error> = match (model, plan) {
@@ -456,16 +509,27 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     };
     meter.clear();
     let imputer = imputer?;
+    let not_applicable = match &source {
+        Source::Csv(csv) => csv.not_applicable(),
+        Source::Arrow(_) => Vec::new(),
+    };
     let product = match args.m {
         None => {
-            let mut filled = imputer.fill(&frame)?;
+            let mut filled = imputer.fill(&frame)?.with_not_applicable(&not_applicable)?;
             if let Some((m, interval)) = uncertainty {
-                filled = filled.with_uncertainty(&imputer.draw(&frame, m, args.model.seed)?, interval)?;
+                let draws = imputer.draw(&frame, m, args.model.seed)?.with_not_applicable(&not_applicable)?;
+                filled = filled.with_uncertainty(&draws, interval)?;
+            }
+            for column in &args.overimpute {
+                filled = match uncertainty {
+                    Some((m, interval)) => filled.with_overimputed_draws(&*imputer, column, m, args.model.seed, interval)?,
+                    None => filled.with_overimputed(&*imputer, column)?,
+                };
             }
             Product::Filled(if args.indicator { filled.with_indicator()? } else { filled })
         }
         Some(m) => {
-            let draws = imputer.draw(&frame, m, args.model.seed)?;
+            let draws = imputer.draw(&frame, m, args.model.seed)?.with_not_applicable(&not_applicable)?;
             let draws = if args.indicator { draws.with_indicator()? } else { draws };
             Product::Draws(if args.include_original { draws.with_original() } else { draws })
         }
@@ -476,8 +540,8 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         report.method = "nothing to fill".into();
     }
     if let Some(file) = report_file {
-        let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
-        file.publish(|out| write_text(out, &json))?;
+        let text = json(&report);
+        file.publish(|out| write_text(out, &text))?;
     }
     let write = |product: &Product, out: &mut dyn Write| match (format, &source) {
         (Format::Csv { round }, Source::Csv(csv)) => product.write_csv(csv, round, out),
@@ -583,6 +647,12 @@ fn complete(report: &Report) -> Result<(), Failure> {
     })
 }
 
+/// Plain data as JSON, for people to read too.
+#[expect(clippy::expect_used, reason = "there is nothing in it that JSON lacks")]
+fn json(data: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(data).expect("plain data is valid JSON")
+}
+
 fn write_text(out: &mut dyn Write, text: &str) -> Result<(), Error> {
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
     written.map_err(|source| ErrorKind::Io { path: None, action: "write", source }.into())
@@ -597,7 +667,7 @@ fn say_warnings<'a>(warnings: impl Iterator<Item = &'a Warning>, quiet: bool) {
 fn pool(args: &args::Pool) -> Result<(), Failure> {
     let pooled = estimates::pool(open(&args.estimates)?, args)?;
     let text = match args.json {
-        true => serde_json::to_string_pretty(&pooled).expect("pooled estimates are plain data"),
+        true => json(&pooled),
         false => estimates::table(&pooled, args.level),
     };
     Output::open(Path::new("-"))?.publish(|out| write_text(out, &text))?;
@@ -627,10 +697,21 @@ fn compare(args: &args::Compare) -> Result<(), Failure> {
     meter.clear();
     let compared = compared?;
     let text = match args.json {
-        true => serde_json::to_string_pretty(&compared).expect("scores are plain data"),
+        true => json(&compared),
         false => compared.to_string().trim_end().to_string(),
     };
     Output::open(Path::new("-"))?.publish(|out| write_text(out, &text))?;
     say_warnings(source.warnings().iter().chain(schema.warnings()), args.table.quiet);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_tell_them() {
+        let minutes = |m: f64| about(Duration::from_secs_f64(60.0 * m));
+        assert_eq!([minutes(1.2), minutes(89.5), minutes(91.0), minutes(600.0)], ["2 min", "90 min", "1.5 h", "10.0 h"]);
+    }
 }

@@ -338,6 +338,15 @@ pub enum Warning {
         /// Epochs planned.
         planned: usize,
     },
+    /// The loss of a column's held-out cells was no longer finite: training stopped, the best weights so far are used.
+    NotFinite {
+        /// The column.
+        column: String,
+        /// Epochs done, of the ensemble member that stopped.
+        epochs: usize,
+        /// Epochs planned.
+        planned: usize,
+    },
     /// Too few observed cells to hold any out: the fit has neither early stopping nor an expected error.
     NothingHeldOut,
 }
@@ -415,8 +424,16 @@ impl fmt::Display for Warning {
                 write!(f, "column `{column}` was not in the fit and passes through with {missing}")
             }
             Warning::TimeLimit { epochs, planned } => {
-                write!(f, "training stopped at the time limit after {epochs} of {planned} epochs")
+                write!(
+                    f,
+                    "training stopped at the time limit after {epochs} of {planned} epochs: the best weights so far are used"
+                )
             }
+            Warning::NotFinite { column, epochs, planned } => write!(
+                f,
+                "training stopped after {epochs} of {planned} epochs, because the loss of column `{column}` was no longer finite: the \
+                 best weights so far are used; exclude or rescale it"
+            ),
             Warning::NothingHeldOut => {
                 f.write_str("too few observed cells to hold any out: no early stopping and no expected error")
             }
@@ -478,6 +495,7 @@ mod tests {
             Warning::ExtraColumn { .. } => 13,
             Warning::TimeLimit { .. } => 14,
             Warning::NothingHeldOut => 15,
+            Warning::NotFinite { .. } => 16,
         }
     }
 
@@ -487,7 +505,7 @@ mod tests {
         let not_there = std::io::Error::from_raw_os_error(2);
         let value = "a finite number is due; replace it by a number or by a missing cell";
         let schema = "column `c` states the level 'y' twice";
-        let training = "training did not stay finite; exclude or rescale columns with extreme values";
+        let training = "training did not stay finite, in column `x` first; exclude or rescale it";
         let later = "the model has format 2, of lacuna 0.9.0, and formats up to 1 are read; update lacuna";
         let empty = "the file is empty; a header line with the column names is due";
         let kinds = [
@@ -522,6 +540,7 @@ mod tests {
             Warning::ExtraColumn { column: text("z"), missing: 1 },
             Warning::TimeLimit { epochs: 3, planned: 90 },
             Warning::NothingHeldOut,
+            Warning::NotFinite { column: text("x"), epochs: 3, planned: 90 },
         ];
         assert!(kinds.iter().map(number_of_kind).eq(0..kinds.len()));
         assert!(warnings.iter().map(number_of_warning).eq(0..warnings.len()));

@@ -21,6 +21,7 @@ Examples:
   lacuna impute new.csv --model model.safetensors -o filled.csv
   lacuna schema data.csv > schema.json        see and edit what each column is taken for
   lacuna compare data.csv                     measure the error against mean and nearest neighbours
+  lacuna ampute whole.csv -o gaps.csv         hide cells on purpose
 
 Exit codes: 0 done, 1 bad data, 2 bad usage, 130 interrupted."
 )]
@@ -37,6 +38,7 @@ pub enum Command {
     Pool(Pool),
     Schema(Schema),
     Compare(Compare),
+    Ampute(Ampute),
 }
 
 /// Fill the gaps of a CSV or Arrow IPC (Feather) file.
@@ -97,6 +99,11 @@ pub struct Impute {
     /// Draws for --with-uncertainty, at least 2 / (1 - SHARE) - 1 [default: 100, or what SHARE takes]
     #[arg(long, value_name = "N", value_parser = at_least_one, requires = "with_uncertainty")]
     pub draws: Option<usize>,
+    /// Fill the observed cells of this column too, each as if it were missing, into a column COLUMN_overimputed at the end, and say
+    /// how far off they are: a check of the model (with --with-uncertainty also COLUMN_overimputed_low and its like); the fit has
+    /// seen these cells; repeatable
+    #[arg(long, value_name = "COLUMN", conflicts_with = "m")]
+    pub overimpute: Vec<String>,
     /// Add a column COLUMN_missing at the end for every column with a missing cell: true where it was missing, else false
     #[arg(long)]
     pub indicator: bool,
@@ -218,6 +225,51 @@ pub struct Compare {
     pub model: Model,
 }
 
+/// Make gaps in a table that has none, to see what becomes of them.
+///
+/// Without --pattern cells are hidden one by one, a share of all observed ones. With it a row loses the columns of its pattern
+/// together, and --share is the share of rows that do, as in R's mice. Every other cell stays as it is, byte for byte.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lacuna ampute whole.csv --share 0.3 -o gaps.csv
+  lacuna ampute whole.csv --mechanism mnar --curve right --seed 1 --gap NA -o gaps.csv
+  lacuna ampute whole.csv --mechanism mar --pattern income=0.7 --pattern income,rent=0.3 --weight age=1 -o gaps.csv
+  lacuna impute gaps.csv -o filled.csv                   and compare it with whole.csv")]
+pub struct Ampute {
+    #[command(flatten)]
+    pub table: Table,
+    /// Write here instead of standard output; `-` is standard output. A name in .arrow, .feather or .ipc gets an Arrow IPC file
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Share of the observed cells, or with --pattern of the rows, between 0 and 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share, allow_negative_numbers = true)]
+    pub share: f64,
+    /// What a loss depends on: mcar (nothing), mar (columns that stay), mnar (the lost cells themselves)
+    #[arg(long, default_value = "mcar")]
+    pub mechanism: String,
+    /// Columns that a row loses together, and how often this pattern is, relative to the others [default: 1]; repeatable
+    #[arg(long, value_name = "COLUMN,...[=FREQUENCY]", value_parser = pattern)]
+    pub pattern: Vec<(Vec<String>, f64)>,
+    /// What a column counts in the score by which rows lose their pattern [default: 1 for each column that stays (mar) or is lost
+    /// (mnar)]; repeatable
+    #[arg(long, value_name = "COLUMN=WEIGHT", value_parser = column_weight, requires = "pattern")]
+    pub weight: Vec<(String, f64)>,
+    /// Which scores lose most: right (high), left (low), mid (near the middle), tail (far from it) [default: right; for mnar
+    /// without --pattern right or left at random, column by column]
+    #[arg(long)]
+    pub curve: Option<String>,
+    /// The text of a hidden cell, one that is read as missing [default: an empty field]
+    #[arg(long, value_name = "TEXT")]
+    pub gap: Option<String>,
+    /// Take a table that has gaps already: they stay, beside the new ones
+    #[arg(long)]
+    pub allow_gaps: bool,
+    /// Seed of every random number: the same seed hides the same cells
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
+    pub seed: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Method {
     /// Variational autoencoder
@@ -265,6 +317,10 @@ pub struct Table {
     /// Further texts that mean "missing", separated by commas; repeatable. Always: empty, NA, N/A, NaN, null, None
     #[arg(long, value_name = "TOKENS", value_delimiter = ',', allow_negative_numbers = true, help_heading = "Columns")]
     pub na: Vec<String>,
+    /// Texts that mean "not applicable", separated by commas: such cells are kept as written, never filled, and unobserved for the
+    /// model; repeatable
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', allow_negative_numbers = true, help_heading = "Columns")]
+    pub not_applicable: Vec<String>,
     /// The character between fields; `\t` or tab for a tab [default: a comma, a tab for .tsv files]
     #[arg(long, value_name = "CHAR", value_parser = delimiter, help_heading = "Columns")]
     pub delimiter: Option<u8>,
@@ -344,6 +400,21 @@ fn seed(text: &str) -> Result<u64, String> {
 fn column_kind(text: &str) -> Result<(String, ColumnKind), String> {
     let (column, kind) = text.rsplit_once('=').ok_or("COLUMN=KIND is due, such as age=count")?;
     Ok((column.to_string(), kind.parse().map_err(|e: lacuna::Error| e.to_string())?))
+}
+
+fn pattern(text: &str) -> Result<(Vec<String>, f64), String> {
+    // A column's name may hold an equals sign; what is behind the last is a frequency only if it is a number.
+    let (columns, frequency) = match text.rsplit_once('=').map(|(columns, f)| (columns, f.parse())) {
+        Some((columns, Ok(frequency))) => (columns, frequency),
+        _ => (text, 1.0),
+    };
+    Ok((columns.split(',').map(str::to_string).collect(), frequency))
+}
+
+fn column_weight(text: &str) -> Result<(String, f64), String> {
+    let due = "COLUMN=WEIGHT is due, such as age=1 or age=-0.5";
+    let (column, weight) = text.rsplit_once('=').ok_or(due)?;
+    Ok((column.to_string(), weight.parse().map_err(|_| due)?))
 }
 
 fn column_bounds(text: &str) -> Result<ColumnSpec, String> {

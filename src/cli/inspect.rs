@@ -42,7 +42,7 @@ impl Model<'_> {
 
 /// All of it as JSON.
 pub fn json(model: &VaeImputer) -> String {
-    serde_json::to_string_pretty(&Model::of(model)).expect("a model's summary is plain data")
+    super::json(&Model::of(model))
 }
 
 /// One line.

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::{Compression, GzBuilder};
@@ -16,9 +17,14 @@ fn in_progress() -> MutexGuard<'static, Vec<PathBuf>> {
     IN_PROGRESS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes what is in progress and ends the process; for the handler of Ctrl-C.
-pub fn abandon(code: i32) -> ! {
+/// Outputs that have appeared.
+static PUBLISHED: AtomicUsize = AtomicUsize::new(0);
+
+/// Removes what is in progress and ends the process, once it is said how many files have appeared; for the handler of Ctrl-C.
+pub fn abandon(code: i32, say: impl FnOnce(usize)) -> ! {
+    // An output that is being renamed appears first.
     let paths = in_progress();
+    say(PUBLISHED.load(Ordering::SeqCst));
     for path in paths.iter() {
         // Nothing can be done about a file that stays.
         let _ = fs::remove_file(path);
@@ -78,9 +84,14 @@ impl Output {
             },
         }
         if let Sink::Replace { temporary, target } = self.sink {
+            // A full disk may say so only now, and a file that is renamed before its content is safe may be empty after a power cut.
+            if let Err(e) = temporary.as_file().sync_all() {
+                return Err(failed(self.name, e));
+            }
             let mut paths = in_progress();
             paths.retain(|p| p != temporary.path());
             temporary.persist(target).map_err(|e| failed(self.name, e.error))?;
+            PUBLISHED.fetch_add(1, Ordering::SeqCst);
         }
         Ok(Written::Whole)
     }

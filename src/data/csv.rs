@@ -5,6 +5,7 @@
 
 mod cell;
 mod column;
+mod emptied;
 mod moment;
 mod records;
 
@@ -41,13 +42,17 @@ pub struct CsvOptions {
     /// An empty field is missing with quotes or without. In a column of text that has both, `""` is an empty text, as databases
     /// write it, unless `""`, quotes included, is among these texts.
     pub na: Vec<String>,
+    /// Texts that mean "not applicable": such a cell stays as it is and is unobserved for the model, neither a value nor a gap
+    /// ([`CsvTable::not_applicable`]). As in `na`, a text among a column's stated levels is a level.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_applicable: Vec<String>,
 }
 
 impl Default for CsvOptions {
     /// A comma between fields; a decimal point; the empty cell, `NA`, `N/A`, `NaN`, `null` and `None`.
     fn default() -> CsvOptions {
         let na = ["", "NA", "N/A", "NaN", "null", "None"];
-        CsvOptions { delimiter: b',', decimal: b'.', na: na.map(String::from).to_vec() }
+        CsvOptions { delimiter: b',', decimal: b'.', na: na.map(String::from).to_vec(), not_applicable: Vec::new() }
     }
 }
 
@@ -129,6 +134,10 @@ impl CsvTable {
         }
         if !matches!(options.decimal, b'.' | b',') {
             return Err(Error::config("decimal", format!("{:?}", char::from(options.decimal)), "'.' or ','"));
+        }
+        if let Some(both) = options.not_applicable.iter().find(|t| options.na.contains(t)) {
+            let expected = "a text that is not missing: such a cell is either a gap or not applicable";
+            return Err(Error::config("not_applicable", format!("'{both}'"), expected));
         }
         let mut bytes = Vec::new();
         input.read_to_end(&mut bytes).map_err(|e| Error::io(Some(path), "read", e))?;
@@ -414,12 +423,13 @@ impl CsvTable {
         if rest.ends_with(['\n', '\r']) { Ok(()) } else { out.write_all(self.newline.as_bytes()) }
     }
 
-    /// Numbers of one column as it writes its own, without quotes.
+    /// Numbers or codes of levels of one column as it writes its own, without quotes.
     pub(crate) fn texts(&self, column: &Column, cells: &[f64], round: bool) -> Vec<String> {
         let at = self.header.iter().position(|name| name == column.name());
         at.map_or_else(Vec::new, |at| {
             let (text, delimiter) = (&self.columns[at], self.delimiter);
-            let fills = Fills { rows: &[], cells: &[], next: 0, column, text, levels: Vec::new(), round, delimiter };
+            let levels = column.levels().iter().map(|l| text.form.level(l)).collect();
+            let fills = Fills { rows: &[], cells: &[], next: 0, column, text, levels, round, delimiter };
             cells.iter().map(|&x| fills.text(x).map_or_else(String::new, Cow::into_owned)).collect()
         })
     }

@@ -1,6 +1,8 @@
 //! What is observed: kinds of columns, dtypes that store integers, tables with gaps, scaling, and the borders to polars,
 //! Arrow, CSV and Parquet.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
 pub(crate) mod file;
 pub(crate) mod physical;
 pub(crate) mod schema;
@@ -8,6 +10,7 @@ pub(crate) mod table;
 pub(crate) mod marginal;
 pub(crate) mod classes;
 pub(crate) mod scaling;
+mod cells;
 pub(crate) mod polars;
 pub mod arrow;
 pub mod csv;

@@ -1,15 +1,10 @@
 //! Dtypes that store each cell as an integer: integers, dates, times, durations, decimals. What that integer means, as
-//! the model's number and as text, and columns read and written by it.
+//! the model's number and as text.
 //!
 //! The model's number is the integer itself (days, or counts of a column's time unit), for a decimal its value.
 
-use ::polars::prelude::{
-    Categories, ChunkedArray, DataType, FrozenCategories, NewChunkedArray, NumericNative, PolarsNumericType, Series, TimeUnit,
-    TimeZone, UnknownKind,
-};
+use ::polars::prelude::{Categories, DataType, FrozenCategories, TimeUnit, TimeZone, UnknownKind};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
-
-use crate::error::Result;
 
 /// Nanoseconds of a day.
 const DAY: i128 = 86_400_000_000_000;
@@ -250,56 +245,6 @@ fn decimal(text: &str, scale: usize) -> Option<i128> {
         return None;
     }
     format!("{whole}{part}{}", "0".repeat(scale - part.len())).parse().ok()
-}
-
-/// The stored integers of a column whose dtype has a [`range`].
-pub(crate) fn cells(series: &Series) -> Result<Vec<Option<i128>>> {
-    let stored = match series.dtype() {
-        DataType::Decimal(..) => return Ok(series.decimal()?.physical().iter().collect()),
-        _ => series.to_physical_repr().cast(&DataType::Int128)?,
-    };
-    Ok(stored.i128()?.iter().collect())
-}
-
-/// The column with the given integers, each within the [`range`] of its dtype, at the given rows; every other cell is copied.
-pub(crate) fn with_cells(input: &Series, rows: &[usize], values: &[i128]) -> Result<Series> {
-    macro_rules! stored {
-        ($cells:expr, $native:ty) => {
-            scatter($cells, rows, values.iter().map(|&x| x as $native))
-        };
-    }
-    Ok(match input.dtype() {
-        DataType::Int8 => stored!(input.i8()?, i8),
-        DataType::Int16 => stored!(input.i16()?, i16),
-        DataType::Int32 => stored!(input.i32()?, i32),
-        DataType::Int128 => stored!(input.i128()?, i128),
-        DataType::UInt8 => stored!(input.u8()?, u8),
-        DataType::UInt16 => stored!(input.u16()?, u16),
-        DataType::UInt32 => stored!(input.u32()?, u32),
-        DataType::UInt64 => stored!(input.u64()?, u64),
-        DataType::Date => stored!(input.date()?.physical(), i32).into_date(),
-        DataType::Datetime(unit, zone) => stored!(input.datetime()?.physical(), i64).into_datetime(*unit, zone.clone()),
-        DataType::Duration(unit) => stored!(input.duration()?.physical(), i64).into_duration(*unit),
-        DataType::Time => stored!(input.time()?.physical(), i64).into_time(),
-        DataType::Decimal(precision, scale) => stored!(input.decimal()?.physical(), i128).into_decimal(*precision, *scale)?,
-        _ => stored!(input.i64()?, i64),
-    })
-}
-
-/// The column with the given values at the given rows.
-pub(crate) fn scatter<T: PolarsNumericType>(
-    input: &ChunkedArray<T>,
-    rows: &[usize],
-    values: impl Iterator<Item = T::Native>,
-) -> Series
-where
-    T::Native: NumericNative,
-    ChunkedArray<T>: NewChunkedArray<T, T::Native>,
-    Series: From<ChunkedArray<T>>,
-{
-    let mut all: Vec<Option<T::Native>> = input.iter().collect();
-    rows.iter().zip(values).for_each(|(&r, v)| all[r] = Some(v));
-    Series::from(ChunkedArray::<T>::from_iter_options(input.name().clone(), all.into_iter()))
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use polars::prelude::{
     NewChunkedArray, PlSmallStr, Series, StringChunked,
 };
 
-use crate::data::physical;
 use crate::data::schema::{Column, LEVEL_CAP, Profile, Role, Schema, SchemaOptions, Values};
 use crate::data::table::{Cells, Gaps, Table};
+use crate::data::{cells, physical};
 use crate::error::{Error, ErrorKind, Result, Warning, count};
 
 impl Schema {
@@ -93,7 +93,7 @@ fn is_supported(dtype: &DataType) -> bool {
 fn observe(column: &PlColumn) -> Result<Observed> {
     let series = column.as_materialized_series();
     if physical::range(series.dtype()).is_some() {
-        return Ok(Observed::Stored(physical::cells(series)?));
+        return Ok(Observed::Stored(cells::stored(series)?));
     }
     if series.dtype().is_float() {
         let cast = series.cast(&DataType::Float64)?;
@@ -434,7 +434,7 @@ pub(crate) fn write_column(input: &Series, column: &Column, rows: &[usize], cell
     match dtype {
         DataType::Float64 => {
             let values = cells.iter().map(|&x| float(x)).collect::<Result<Vec<f64>>>()?;
-            Ok(physical::scatter(input.f64()?, rows, values.into_iter()))
+            Ok(cells::scatter(input.f64()?, rows, values.into_iter()))
         }
         DataType::Float32 => {
             let (low, high) = physical::limits(dtype);
@@ -446,7 +446,7 @@ pub(crate) fn write_column(input: &Series, column: &Column, rows: &[usize], cell
             };
             let one = |&x: &f64| float(x).map(|x| inward(x.clamp(low, high) as f32));
             let values = cells.iter().map(one).collect::<Result<Vec<f32>>>()?;
-            Ok(physical::scatter(input.f32()?, rows, values.into_iter()))
+            Ok(cells::scatter(input.f32()?, rows, values.into_iter()))
         }
         _ if physical::range(dtype).is_some() => {
             let constant = column.constant.filter(|_| *dtype == column.dtype);
@@ -455,7 +455,7 @@ pub(crate) fn write_column(input: &Series, column: &Column, rows: &[usize], cell
                 (None, true) => level(x).and_then(|l| physical::parse(dtype, l)).ok_or_else(|| homeless(x)),
                 (None, false) => Ok(physical::stored(dtype, column.step, column.admit(x))),
             };
-            physical::with_cells(input, rows, &cells.iter().map(one).collect::<Result<Vec<i128>>>()?)
+            cells::with_cells(input, rows, &cells.iter().map(one).collect::<Result<Vec<i128>>>()?)
         }
         DataType::Boolean => {
             let mut all: Vec<Option<bool>> = input.bool()?.iter().collect();

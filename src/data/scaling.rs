@@ -99,6 +99,7 @@ impl Scaling {
     /// Writes the features of a row to row `r` of `out`. A number has its standardised value, its piecewise-linear encoding
     /// over the bins (Gorishniy et al. 2022, eq. 1) and a flag; a level has its place among all columns' levels and a flag. A
     /// cell that is not visible has nothing.
+    #[expect(clippy::expect_used, reason = "the hot path of every step; the shapes are those of the same columns")]
     pub fn write_features<F: Real>(&self, rows: &Rows<F>, row: usize, visible: &[bool], out: &mut Features<F>, r: usize) {
         let (target, place) = (rows.target.row(row), rows.place.row(row));
         let mut dense = out.dense.row_mut(r);

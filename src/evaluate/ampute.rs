@@ -1,19 +1,24 @@
 //! Cells hidden on purpose: MCAR, MAR, MNAR.
 
 use std::fmt;
+use std::io::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use ::polars::prelude::DataFrame;
+use arrow::record_batch::RecordBatch;
 use ndarray::{Array2, ArrayView1, Zip};
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::{IndexedRandom, SliceRandom};
 use ndarray_rand::rand_distr::StandardNormal;
 
+use crate::data::arrow::fill::clear_batch;
+use crate::data::csv::CsvTable;
 use crate::data::polars::clear_cells;
 use crate::data::schema::{Column, ColumnKind, Schema};
 use crate::data::table::Table;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, count};
+use crate::evaluate::patterns::{self, Curve, Pattern};
 use crate::impute::mean::{standard_deviation, weighted_mean};
 use crate::rng::{Purpose, Stream, stream};
 
@@ -87,9 +92,78 @@ impl Amputed {
     pub fn cells(&self) -> usize {
         self.rows.iter().map(Vec::len).sum()
     }
+
+    /// Writes the CSV file that the frame came from with `gap` (empty, or a text that is read as missing) in the hidden cells; every
+    /// other byte stays.
+    ///
+    /// # Errors
+    /// The frame did not come from this file; writing fails.
+    pub fn write_csv(&self, csv: &CsvTable, gap: &str, out: impl Write) -> Result<()> {
+        csv.check_rows(self.frame.height())?;
+        let rows: Vec<&[usize]> = csv.header().iter().map(|name| self.hidden(name).unwrap_or_default()).collect();
+        csv.write_emptied(&rows, gap, out)
+    }
+
+    /// The batch that the frame was made from, by [`to_frame`](crate::data::arrow::to_frame), with the hidden cells null. Columns
+    /// that lost cells become nullable; every other cell and the rest of the schema stay.
+    ///
+    /// # Errors
+    /// The frame did not come from this batch.
+    pub fn to_record_batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let hidden = |name: &str| self.hidden(name).unwrap_or_default();
+        clear_batch(batch, &self.frame, hidden)
+    }
 }
 
-/// Hides a share of the observed cells, in the columns that an imputer under this schema fills.
+/// What [`ampute_with`] hides.
+///
+/// ```
+/// use lacuna::evaluate::{AmputeOptions, Mechanism, Pattern, ampute_with};
+/// use lacuna::Schema;
+/// use polars::prelude::*;
+/// let x: Vec<f64> = (0..1000).map(f64::from).collect();
+/// let df = df!("age" => &x, "income" => &x, "rent" => &x)?;
+/// let options = AmputeOptions {
+///     mechanism: Mechanism::Mar,
+///     share: 0.4,
+///     patterns: vec![Pattern::new(["income"]), Pattern::new(["income", "rent"]).weight("age", 1.0)],
+///     ..AmputeOptions::default()
+/// };
+/// let amputed = ampute_with(&df, &Schema::infer(&df)?, &options)?;
+/// let income = amputed.hidden("income").unwrap().len();
+/// assert!((income as f64 / 1000.0 - 0.4).abs() < 0.05);
+/// assert_eq!(amputed.hidden("age"), Some(&[][..]));
+/// # Ok::<(), lacuna::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct AmputeOptions {
+    /// What a loss depends on.
+    pub mechanism: Mechanism,
+    /// Without patterns the share of the observed cells that is hidden, by [`Mechanism`]'s law; with patterns the share of the
+    /// rows that lose their pattern.
+    pub share: f64,
+    /// The seed.
+    pub seed: u64,
+    /// The columns that a row loses together. Each row is up for one pattern, drawn by frequency; its score is the weighted sum of
+    /// its columns' scores, standardised over the pattern's rows, and it loses the pattern with probability σ(c(score) + b), b such
+    /// that the share is met (Schouten, Lugtig & Vink 2018, mice's `ampute`). Nothing is shown again: a pattern may empty a row.
+    pub patterns: Vec<Pattern>,
+    /// How the chance follows the score. When `None`: [`Curve::Right`], and without patterns under `mnar` right or left at random,
+    /// column by column.
+    pub curve: Option<Curve>,
+    /// A table that has gaps already is amputed too; else it is an error, because the gaps of the result would have two origins.
+    pub allow_gaps: bool,
+}
+
+impl Default for AmputeOptions {
+    fn default() -> AmputeOptions {
+        let (mechanism, patterns) = (Mechanism::Mcar, Vec::new());
+        AmputeOptions { mechanism, share: 0.2, seed: 0, patterns, curve: None, allow_gaps: false }
+    }
+}
+
+/// Hides a share of the observed cells, in the columns that an imputer under this schema fills; gaps that the table has stay.
 ///
 /// A row keeps one observed cell at least and a column two distinct values, if they had so many; hence a table of few
 /// rows or columns can lose less than its share. The same seed hides the same cells.
@@ -109,44 +183,76 @@ impl Amputed {
 /// # Errors
 /// A share outside (0, 1); `mar` on fewer than two modelled columns; a frame that does not fit the schema.
 pub fn ampute(df: &DataFrame, schema: &Schema, mechanism: Mechanism, share: f64, seed: u64) -> Result<Amputed> {
+    ampute_with(df, schema, &AmputeOptions { mechanism, share, seed, allow_gaps: true, ..AmputeOptions::default() })
+}
+
+/// Hides cells as [`ampute`] does, or whole patterns of them: see [`AmputeOptions`].
+///
+/// # Errors
+/// As [`ampute`]; a table with gaps, unless they are allowed; a pattern that names no column, a column that no imputer fills, or
+/// weights that contradict the mechanism.
+pub fn ampute_with(df: &DataFrame, schema: &Schema, options: &AmputeOptions) -> Result<Amputed> {
+    let AmputeOptions { mechanism, share, .. } = *options;
     if !(share > 0.0 && share < 1.0) {
         return Err(Error::config("share", share, "above 0 and below 1"));
     }
     let schema = Arc::new(schema.clone());
     let table = Table::from_frame(df, &schema)?;
-    let hidden = choose(&table, mechanism, share, seed)?;
+    if !options.allow_gaps {
+        let missing = &table.gaps.missing;
+        if let Some((column, cells)) = schema.columns().iter().zip(missing).find(|(_, cells)| **cells > 0) {
+            let of_all = count(missing.iter().sum(), "missing cell");
+            return Err(Error::schema(format!(
+                "the table has {of_all} already, {cells} of them in column `{}`; fill it first, or pass --allow-gaps",
+                column.name()
+            )));
+        }
+    }
+    // One stream a column, and one more for what concerns no single column.
+    let mut streams: Vec<Stream> = (0..table.d() as u64).map(|k| stream(options.seed, Purpose::Ampute, k)).collect();
+    let mut across = stream(options.seed, Purpose::Ampute, table.d() as u64);
     let mut rows = vec![Vec::new(); schema.columns().len()];
-    for (&j, column) in schema.modelled().iter().zip(hidden.columns()) {
-        rows[j] = (0..table.n()).filter(|&i| column[i]).collect();
+    if options.patterns.is_empty() {
+        let hidden = choose(&table, mechanism, (share, options.curve), &mut streams, &mut across)?;
+        for (&j, column) in schema.modelled().iter().zip(hidden.columns()) {
+            rows[j] = (0..table.n()).filter(|&i| column[i]).collect();
+        }
+    } else {
+        let by = (options.patterns.as_slice(), options.curve.unwrap_or_default());
+        let hidden = patterns::choose(&table, mechanism, share, by, &mut streams, &mut across)?;
+        schema.modelled().iter().zip(hidden).for_each(|(&j, hidden)| rows[j] = hidden);
     }
     let frame = clear_cells(df, &schema, &rows)?;
     Ok(Amputed { frame, schema, rows })
 }
 
 /// (n, d): the cells to hide.
-fn choose(table: &Table, mechanism: Mechanism, share: f64, seed: u64) -> Result<Array2<bool>> {
+fn choose(
+    table: &Table,
+    mechanism: Mechanism,
+    (share, curve): (f64, Option<Curve>),
+    streams: &mut [Stream],
+    across: &mut Stream,
+) -> Result<Array2<bool>> {
     let (n, d) = (table.n(), table.d());
     let columns: Vec<&Column> = table.schema.modelled_columns().collect();
     let observed = table.values.mapv(|x| !x.is_nan());
-    // One stream a column, and one more for what concerns no single column.
-    let mut streams: Vec<Stream> = (0..d as u64).map(|k| stream(seed, Purpose::Ampute, k)).collect();
-    let mut across = stream(seed, Purpose::Ampute, d as u64);
 
     let mut losing: Vec<usize> = (0..d).filter(|&k| columns[k].asked).collect();
     let mut staying = Vec::new();
-    let count = |ks: &[usize]| ks.iter().map(|&k| observed.column(k).iter().filter(|o| **o).count()).sum::<usize>();
+    let cells_in = |ks: &[usize]| ks.iter().map(|&k| observed.column(k).iter().filter(|o| **o).count()).sum::<usize>();
     let mut share = share;
     if mechanism == Mechanism::Mar && d > 0 {
-        let all = count(&losing) as f64;
+        let all = cells_in(&losing) as f64;
         let mut order: Vec<usize> = (0..d).collect();
-        order.shuffle(&mut across);
+        order.shuffle(across);
         staying = order[..((0.3 * d as f64).round() as usize).max(1)].to_vec();
         staying.sort_unstable();
         losing.retain(|k| !staying.contains(k));
         if losing.is_empty() {
             return Err(Error::config("mechanism", "mar", "mcar or mnar: mar needs two modelled columns"));
         }
-        share = (share * all / count(&losing).max(1) as f64).min(0.95);
+        share = (share * all / cells_in(&losing).max(1) as f64).min(0.95);
     }
     let scores: Vec<Vec<f64>> = match mechanism {
         Mechanism::Mcar => Vec::new(),
@@ -156,7 +262,7 @@ fn choose(table: &Table, mechanism: Mechanism, share: f64, seed: u64) -> Result<
     let mut hidden = Array2::from_elem((n, d), false);
     for &k in &losing {
         let stream = &mut streams[k];
-        let slope: Vec<f64> = match mechanism {
+        let mut slope: Vec<f64> = match mechanism {
             Mechanism::Mcar => vec![0.0; n],
             Mechanism::Mar => {
                 let mut sum = vec![0.0; n];
@@ -168,22 +274,25 @@ fn choose(table: &Table, mechanism: Mechanism, share: f64, seed: u64) -> Result<
                 sum
             }
             Mechanism::Mnar => {
-                let sign = if stream.random() { 1.0 } else { -1.0 };
+                let sign = if stream.random() || curve.is_some() { 1.0 } else { -1.0 };
                 scores[k].iter().map(|score| sign * score).collect()
             }
         };
+        if let (Some(curve), false) = (curve, mechanism == Mechanism::Mcar) {
+            slope.iter_mut().for_each(|x| *x = curve.of(*x));
+        }
         let b = intercept(slope.iter().zip(observed.column(k)).filter(|(_, o)| **o).map(|(x, _)| *x), share);
         for i in 0..n {
             let u: f64 = stream.random();
             hidden[(i, k)] = observed[(i, k)] && u < sigmoid(slope[i] + b);
         }
     }
-    give_back(&table.values, &mut hidden, &mut across);
+    give_back(&table.values, &mut hidden, across);
     Ok(hidden)
 }
 
 /// A column's standardised scores; 0 where missing.
-fn scores(column: &Column, cells: ArrayView1<f64>, stream: &mut Stream) -> Vec<f64> {
+pub(super) fn scores(column: &Column, cells: ArrayView1<f64>, stream: &mut Stream) -> Vec<f64> {
     let mut scores = cells.to_vec();
     if matches!(column.kind, ColumnKind::Binary | ColumnKind::Categorical) {
         let levels: Vec<f64> = column.levels.iter().map(|_| stream.sample(StandardNormal)).collect();
@@ -195,19 +304,19 @@ fn scores(column: &Column, cells: ArrayView1<f64>, stream: &mut Stream) -> Vec<f
 }
 
 /// Location 0 and scale 1 over the cells that are not NaN; these become 0, and so do all where there is no spread.
-fn standardise(x: &mut [f64]) {
+pub(super) fn standardise(x: &mut [f64]) {
     let seen = || x.iter().copied().filter(|x| !x.is_nan());
     let (mean, sd) =
         if seen().next().is_none() { (0.0, 0.0) } else { (weighted_mean(seen().map(|x| (x, 1.0))), standard_deviation(seen())) };
     x.iter_mut().for_each(|x| *x = if sd > 0.0 && !x.is_nan() { (*x - mean) / sd } else { 0.0 });
 }
 
-fn sigmoid(x: f64) -> f64 {
+pub(super) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
 /// b such that the mean of σ(x + b) is `share`.
-fn intercept(slope: impl Iterator<Item = f64> + Clone, share: f64) -> f64 {
+pub(super) fn intercept(slope: impl Iterator<Item = f64> + Clone, share: f64) -> f64 {
     let n = slope.clone().count() as f64;
     let (mut low, mut high) = (-60.0, 60.0);
     for _ in 0..50 {

@@ -2,6 +2,7 @@
 
 mod ampute;
 mod metrics;
+mod patterns;
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -19,7 +20,8 @@ use crate::impute::mean::{MeanConfig, standard_deviation};
 use crate::impute::vae::{Progress, VaeConfig};
 use crate::impute::{Filled, Fit, Imputer};
 
-pub use ampute::{Amputed, Mechanism, ampute};
+pub use ampute::{AmputeOptions, Amputed, Mechanism, ampute, ampute_with};
+pub use patterns::{Curve, Pattern};
 
 /// What [`compare`] hides, and how the methods are set.
 #[derive(Clone, Debug, Serialize, Deserialize)]

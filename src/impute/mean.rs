@@ -118,15 +118,15 @@ impl MeanImputer {
     }
 }
 
-/// Weighted mean of (value, weight); the weights sum to something above zero.
+/// Weighted mean of (value, weight), between the least and the greatest value; the weights sum to something above zero.
 pub(crate) fn weighted_mean(values: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     let total: f64 = values.clone().map(|(_, w)| w).sum();
+    let (low, high) = values.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), (x, _)| (a.min(x), b.max(x)));
     let mean = values.clone().map(|(x, w)| w * x).sum::<f64>() / total;
-    if mean.is_finite() {
-        return mean;
-    }
-    // A sum beyond the range of f64: shares first, and rounded they may come to more than one.
-    values.map(|(x, w)| w / total * x).sum::<f64>().clamp(f64::MIN, f64::MAX)
+    // A sum beyond the range of f64: shares first.
+    let mean = if mean.is_finite() { mean } else { values.map(|(x, w)| w / total * x).sum::<f64>() };
+    // Rounded shares may come to more than one.
+    mean.max(low).min(high)
 }
 
 /// Population standard deviation of at least one value; the order of the values does not overflow it.

@@ -1,10 +1,12 @@
 //! The product: fitted imputers that fill a frame, or draw it several times.
 
+mod applicable;
 mod donors;
 mod guidance;
 pub(crate) mod knn;
 mod long;
 pub(crate) mod mean;
+mod overimpute;
 pub(crate) mod vae;
 mod store;
 mod uncertainty;
@@ -30,6 +32,7 @@ use uncertainty::{Added, appended, beside, csv_columns, indicator, spreads};
 
 pub use crate::data::arrow::fill::Form;
 pub use guidance::{Guidance, MissingInformation};
+pub use overimpute::Overimputed;
 pub use uncertainty::{ColumnUncertainty, Spread};
 
 /// A configuration that becomes an [`Imputer`] by seeing a table.
@@ -50,6 +53,9 @@ pub trait Fit {
     ///
     /// # Errors
     /// A setting out of its range; a cell that contradicts the schema.
+    ///
+    /// # Panics
+    /// Never, but for a bug of ours: buffers that do not have the shape they were made with.
     fn fit_with(&self, df: &DataFrame, schema: &Schema) -> Result<Self::Fitted>;
 
     /// Fits to a frame whose schema is inferred ([`Schema::infer`]).
@@ -71,13 +77,19 @@ pub trait Imputer: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// A column of the fit is absent or of another type; ±inf in a float column.
+    ///
+    /// # Panics
+    /// Never, but for a bug of ours, as [`Fit::fit_with`].
     fn fill(&self, df: &DataFrame) -> Result<Filled>;
 
     /// `m` completed versions of the frame, each with its gaps drawn from the distribution of the missing cells given
     /// the observed ones. A draw depends on the seed, its number, the row's observed cells and the row's place.
     ///
     /// # Errors
-    /// As [`Imputer::fill`]; `m` of zero.
+    /// As [`Imputer::fill`]; `m` of zero, or above a million.
+    ///
+    /// # Panics
+    /// Never, but for a bug of ours, as [`Fit::fit_with`].
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations>;
 
     /// The query with every gap filled as by [`Imputer::fill`], batch by batch where the engine streams: a row's fill depends
@@ -135,6 +147,7 @@ pub struct Filled {
     gaps: Gaps,
     cells: Cells,
     added: Vec<Added>,
+    not_applicable: Vec<(String, Vec<usize>)>,
 }
 
 impl Filled {
@@ -182,7 +195,7 @@ impl Filled {
     /// # Errors
     /// The frame has a column of such a name.
     pub fn with_indicator(mut self) -> Result<Filled> {
-        let added = indicator(&self.frame, &self.schema, &self.gaps)?;
+        let added = indicator(&self.frame, &self.schema, &self.gaps, &self.not_applicable)?;
         self.frame = appended(&self.frame, &added, &self.schema, &self.gaps)?;
         self.added.extend(added);
         Ok(self)
@@ -225,7 +238,7 @@ impl Filled {
             }
         }
         let frame = write_cells(df, &schema, &table.gaps, &cells)?;
-        Ok(Filled { frame, report, schema, gaps: table.gaps, cells, added: Vec::new() })
+        Ok(Filled { frame, report, schema, gaps: table.gaps, cells, added: Vec::new(), not_applicable: Vec::new() })
     }
 }
 
@@ -249,6 +262,7 @@ fn column_reports(schema: &Schema, gaps: &Gaps, errors: &[Option<ExpectedError>]
                 missing: gaps.missing[j],
                 filled,
                 left: gaps.missing[j] - filled,
+                not_applicable: 0,
                 why: if gaps.missing[j] > filled { c.left() } else { None },
                 expected_error: errors.get(j).cloned().flatten(),
             }
@@ -270,13 +284,16 @@ pub struct Report {
     /// Of two draws or more: how much the missing cells matter, and how many draws that takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance: Option<Guidance>,
+    /// How far off the imputer is on observed cells that it was asked for ([`Filled::with_overimputed`]).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overimputed: Vec<Overimputed>,
 }
 
 impl Report {
     fn new(table: &Table, fitted: &FittedInfo) -> Report {
         let warnings = [table.schema.warnings(), &fitted.warnings, &table.warnings].concat();
         let columns = column_reports(&table.schema, &table.gaps, &fitted.errors);
-        Report { method: fitted.method.clone(), rows: table.n(), columns, warnings, guidance: None }
+        Report { method: fitted.method.clone(), rows: table.n(), columns, warnings, guidance: None, overimputed: Vec::new() }
     }
 
     /// Cells left missing, over all columns.
@@ -287,6 +304,11 @@ impl Report {
     /// Cells filled, over all columns.
     pub fn filled(&self) -> usize {
         self.columns.iter().map(|c| c.filled).sum()
+    }
+
+    /// Cells declared not applicable, over all columns.
+    pub fn not_applicable(&self) -> usize {
+        self.columns.iter().map(|c| c.not_applicable).sum()
     }
 }
 
@@ -303,10 +325,17 @@ pub struct ColumnReport {
     pub filled: usize,
     /// Cells still missing.
     pub left: usize,
-    /// Why they are.
+    /// Cells declared not applicable: kept, and counted nowhere else.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_applicable: usize,
+    /// Why cells are left.
     pub why: Option<Left>,
     /// The error to expect of a filled cell, measured on observed cells that were held out.
     pub expected_error: Option<ExpectedError>,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// The error of fills on held-out cells: root mean square error in units of the column's standard deviation for
@@ -365,6 +394,10 @@ impl fmt::Display for Report {
             let (filled, rows) = (count(self.filled(), "cell"), count(self.rows, "row"));
             writeln!(f, "{}: {filled} filled, {} left, {rows}", self.method, self.left())?;
         }
+        for c in self.columns.iter().filter(|c| c.not_applicable > 0) {
+            writeln!(f, "column `{}`: {} not applicable, kept", c.column, count(c.not_applicable, "cell"))?;
+        }
+        self.overimputed.iter().try_for_each(|o| writeln!(f, "{o}"))?;
         self.guidance.iter().try_for_each(|g| writeln!(f, "{g}"))?;
         self.warnings.iter().try_for_each(|w| writeln!(f, "warning: {w}"))
     }
@@ -384,6 +417,7 @@ pub struct Imputations {
     added: Vec<Added>,
     /// The long forms begin with the table as it is.
     original: bool,
+    not_applicable: Vec<(String, Vec<usize>)>,
 }
 
 impl Imputations {
@@ -401,7 +435,7 @@ impl Imputations {
         let mut report = Report::new(&table, fitted);
         report.guidance = guidance::guide(&table, &draws);
         let (frame, schema, gaps) = (df.clone(), table.schema, table.gaps);
-        Imputations { frame, schema, gaps, draws, report, added: Vec::new(), original: false }
+        Imputations { frame, schema, gaps, draws, report, added: Vec::new(), original: false, not_applicable: Vec::new() }
     }
 
     /// Number of draws.
@@ -428,7 +462,8 @@ impl Imputations {
     /// `i` of `m` or more.
     pub fn filled(&self, i: usize) -> Result<Filled> {
         let (schema, gaps, added) = (self.schema.clone(), self.gaps.clone(), self.added.clone());
-        Ok(Filled { frame: self.completed(i)?, report: self.report.clone(), schema, gaps, cells: self.draw(i)?.clone(), added })
+        let (frame, report, not_applicable) = (self.completed(i)?, self.report.clone(), self.not_applicable.clone());
+        Ok(Filled { frame, report, schema, gaps, cells: self.draw(i)?.clone(), added, not_applicable })
     }
 
     fn draw(&self, i: usize) -> Result<&Cells> {
@@ -518,7 +553,7 @@ impl Imputations {
     /// # Errors
     /// The frame has a column of such a name.
     pub fn with_indicator(mut self) -> Result<Imputations> {
-        let added = indicator(&self.frame, &self.schema, &self.gaps)?;
+        let added = indicator(&self.frame, &self.schema, &self.gaps, &self.not_applicable)?;
         self.frame = appended(&self.frame, &added, &self.schema, &self.gaps)?;
         self.added.extend(added);
         Ok(self)
@@ -527,7 +562,7 @@ impl Imputations {
 
 /// Checks the number of draws.
 pub(crate) fn check_m(m: usize) -> Result<()> {
-    if m == 0 { Err(Error::config("m", 0, "at least 1")) } else { Ok(()) }
+    if (1..=1_000_000).contains(&m) { Ok(()) } else { Err(Error::config("m", m, "from 1 to 1000000")) }
 }
 
 /// The cells a fit sees: every modelled column has one at least.

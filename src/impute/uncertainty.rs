@@ -136,12 +136,16 @@ pub(crate) struct Added {
     /// The column's place in the schema.
     of: usize,
     what: What,
+    /// The rows told of; the column's filled cells when `None`.
+    rows: Option<Vec<usize>>,
 }
 
-/// Missing has an entry a row, the others one a filled cell.
+/// Missing has an entry a row, the others one a row told of.
 #[derive(Clone, Debug)]
-enum What {
+pub(crate) enum What {
     Missing(Vec<bool>),
+    /// Fills of observed cells: numbers or codes.
+    Overimputed(Vec<f64>),
     Sd(Vec<f64>),
     Low(Vec<f64>, f64),
     High(Vec<f64>, f64),
@@ -152,6 +156,7 @@ impl What {
     fn name(&self) -> &'static str {
         match self {
             What::Missing(_) => "missing",
+            What::Overimputed(_) => "overimputed",
             What::Sd(_) => "sd",
             What::Low(..) => "low",
             What::High(..) => "high",
@@ -162,11 +167,24 @@ impl What {
 
 impl Added {
     fn new(schema: &Schema, of: usize, what: What) -> Added {
-        Added { name: format!("{}_{}", schema.columns()[of].name(), what.name()), of, what }
+        Added { name: format!("{}_{}", schema.columns()[of].name(), what.name()), of, what, rows: None }
+    }
+
+    /// What is told of fills of observed cells.
+    pub(crate) fn of_observed(schema: &Schema, of: usize, what: What, rows: Vec<usize>) -> Added {
+        let end = match &what {
+            What::Overimputed(_) => String::new(),
+            of_them => format!("_{}", of_them.name()),
+        };
+        Added { name: format!("{}_overimputed{end}", schema.columns()[of].name()), of, what, rows: Some(rows) }
+    }
+
+    fn rows<'a>(&'a self, gaps: &'a Gaps) -> &'a [usize] {
+        self.rows.as_deref().unwrap_or(&gaps.rows[self.of])
     }
 
     fn series(&self, frame: &DataFrame, schema: &Schema, gaps: &Gaps) -> Result<Series> {
-        let (rows, name): (_, PlSmallStr) = (&gaps.rows[self.of], self.name.as_str().into());
+        let (rows, name): (_, PlSmallStr) = (self.rows(gaps), self.name.as_str().into());
         let column = &schema.columns()[self.of];
         let dtype = frame.column(column.name())?.dtype();
         let numbers = |values: &[f64]| {
@@ -177,7 +195,7 @@ impl Added {
         Ok(match &self.what {
             What::Missing(missing) => BooleanChunked::from_iter_options(name, missing.iter().map(|x| Some(*x))).into_series(),
             What::Sd(values) | What::Probability(values) => numbers(values),
-            What::Low(values, _) | What::High(values, _) => {
+            What::Low(values, _) | What::High(values, _) | What::Overimputed(values) => {
                 write_column(&Series::full_null(name, frame.height(), dtype), column, rows, values)?
             }
         })
@@ -185,7 +203,7 @@ impl Added {
 }
 
 /// What the standard deviation is told in: days for dates, seconds for times, the column's own unit for numbers.
-fn sd_unit(dtype: &DataType) -> f64 {
+pub(crate) fn sd_unit(dtype: &DataType) -> f64 {
     match dtype {
         DataType::Time | DataType::Datetime(TimeUnit::Nanoseconds, _) | DataType::Duration(TimeUnit::Nanoseconds) => 1e-9,
         DataType::Datetime(TimeUnit::Microseconds, _) | DataType::Duration(TimeUnit::Microseconds) => 1e-6,
@@ -194,11 +212,19 @@ fn sd_unit(dtype: &DataType) -> f64 {
     }
 }
 
-/// `COLUMN_missing` of every column of the schema with a missing cell in the frame, which may be filled or not.
-pub(crate) fn indicator(frame: &DataFrame, schema: &Schema, gaps: &Gaps) -> Result<Vec<Added>> {
+/// `COLUMN_missing` of every column of the schema with a missing cell in the frame, which may be filled or not; cells that are
+/// not applicable are not missing.
+pub(crate) fn indicator(
+    frame: &DataFrame,
+    schema: &Schema,
+    gaps: &Gaps,
+    not_applicable: &[(String, Vec<usize>)],
+) -> Result<Vec<Added>> {
     let mut added = Vec::new();
     for (of, column) in schema.columns().iter().enumerate().filter(|(j, _)| gaps.missing[*j] > 0) {
         let mut missing = missing(frame.column(column.name())?)?;
+        let declared = not_applicable.iter().filter(|(name, _)| name == column.name()).flat_map(|(_, rows)| rows);
+        declared.for_each(|&row| missing[row] = false);
         gaps.rows[of].iter().for_each(|&row| missing[row] = true);
         added.push(Added::new(schema, of, What::Missing(missing)));
     }
@@ -278,10 +304,12 @@ pub(crate) fn csv_columns(added: &[Added], csv: &CsvTable, schema: &Schema, gaps
                 return Appended { name: a.name.clone(), cells: missing.iter().map(bool::to_string).collect() };
             }
             What::Sd(values) | What::Probability(values) => values.iter().map(figure).collect(),
-            What::Low(values, _) | What::High(values, _) => csv.texts(&schema.columns()[a.of], values, round),
+            What::Low(values, _) | What::High(values, _) | What::Overimputed(values) => {
+                csv.texts(&schema.columns()[a.of], values, round)
+            }
         };
         let mut cells = vec![String::new(); csv.rows()];
-        gaps.rows[a.of].iter().zip(texts).for_each(|(&row, text)| cells[row] = text);
+        a.rows(gaps).iter().zip(texts).for_each(|(&row, text)| cells[row] = text);
         Appended { name: a.name.clone(), cells }
     };
     added.iter().map(column).collect()

@@ -146,7 +146,8 @@ impl VaeConfig {
         // From here on the cells in data units serve donors only.
         let values = self.donors.is_some().then_some(values);
         let weights = weights.as_deref();
-        let data = Data { schema, scaling: &scaling, linear: &linear, rows: &rows, weights, plan: &plan, start };
+        let names: Vec<String> = schema.modelled_columns().map(|c| c.name.clone()).collect();
+        let data = Data { schema, scaling: &scaling, linear: &linear, rows: &rows, names: &names, weights, plan: &plan, start };
         let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
             true => Trained { vae: data.network(&data.candidates(), &plan)?, members: Vec::new(), scores: Vec::new() },
             false => self.train(&data, on_progress)?,
@@ -184,6 +185,10 @@ impl VaeConfig {
         if let Some(m) = members.iter().find(|m| m.timed_out) {
             imputer.info.warnings.push(Warning::TimeLimit { epochs: m.epochs, planned: plan.epochs });
         }
+        if let Some((m, k)) = members.iter().find_map(|m| Some((m, m.lost?))) {
+            let column = names.get(k).cloned().unwrap_or_default();
+            imputer.info.warnings.push(Warning::NotFinite { column, epochs: m.epochs, planned: plan.epochs });
+        }
         imputer.members = members.into_iter().map(|m| m.weights).collect();
         if let (Some(k), Some(values), false) = (self.donors, &values, imputer.members.is_empty()) {
             imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, (&view, &rows), values))?);
@@ -209,7 +214,9 @@ impl VaeConfig {
         let schema = &schema.with_families(&families);
         let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, None, self.seed))?;
         let start = Instant::now();
-        let data = Data { schema, scaling: &scaling, linear: &linear, rows: &rows, weights: None, plan: &plan, start };
+        let names: Vec<String> = schema.modelled_columns().map(|c| c.name.clone()).collect();
+        let data =
+            Data { schema, scaling: &scaling, linear: &linear, rows: &rows, names: &names, weights: None, plan: &plan, start };
         let trained = self.train(&data, &mut |_| ControlFlow::Continue(()))?;
         let seconds = data.start.elapsed().as_secs_f64();
         Ok((seconds, plan.members as f64 * plan.operations(&trained.vae)))
@@ -266,16 +273,19 @@ impl VaeConfig {
 
     /// A training of `vae` that may take a share of the time limit.
     fn trainer<'a>(&self, data: &Data<'a>, vae: &'a Vae, plan: &'a Plan, share: f64, stop: &'a AtomicBool) -> Trainer<'a> {
-        let Data { scaling, linear, rows, weights, start, .. } = *data;
+        let Data { scaling, linear, rows, names, weights, start, .. } = *data;
         let view = View::in_training(scaling, linear);
-        let time_limit = self.time_limit.map(|t| t.mul_f64(share));
-        Trainer { vae, scaling, view, rows, weights, plan, seed: self.seed, time_limit, start, stop }
+        let time_limit = self.time_limit.map(|t| t.min(CENTURY).mul_f64(share));
+        Trainer { vae, scaling, view, rows, names, weights, plan, seed: self.seed, time_limit, start, stop }
     }
 }
 
 /// The most that `latent_dim` and `hidden` may say, and that a file of a model may claim.
 pub(super) const LATENT_MOST: usize = 1024;
 pub(super) const WIDTH_MOST: usize = 4096;
+
+/// As good as no time limit; beyond it durations cannot be multiplied.
+const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// Share of a time limit that the choice of families may take.
 const PILOT_TIME: f64 = 0.15;
@@ -286,6 +296,7 @@ struct Data<'a> {
     scaling: &'a Scaling,
     linear: &'a Start,
     rows: &'a Rows<f32>,
+    names: &'a [String],
     weights: Option<&'a [f64]>,
     plan: &'a Plan,
     start: Instant,

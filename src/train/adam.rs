@@ -20,7 +20,7 @@ pub(crate) trait Objective {
         w: &mut [f32],
         update: impl FnOnce(&mut [f32], &[f32], f32),
     ) -> crate::error::Result<()>;
-    /// Minus the held-out score.
+    /// Minus the held-out score; NaN ends the run, its best parameters stay.
     fn cost(&self, w: &[f32]) -> crate::error::Result<f32>;
 }
 
@@ -144,7 +144,7 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&mean)?))?;
         // An infinite cost says that nothing was held out: every epoch counts as better than the last.
         self.stale = if cost < state.get_best_cost() || cost.is_infinite() { 0 } else { self.stale + 1 };
-        if self.stale > self.patience && self.cuts < CUTS {
+        if self.stale > self.patience && self.cuts < CUTS && !cost.is_nan() {
             // Back to the best weights, with smaller steps.
             self.weights = state.get_best_param().cloned().unwrap_or(mean);
             mean = self.weights.clone();
@@ -155,7 +155,10 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
         Ok((state.param(mean).cost(cost), None))
     }
 
-    fn terminate(&mut self, _: &AdamState) -> TerminationStatus {
+    fn terminate(&mut self, state: &AdamState) -> TerminationStatus {
+        if state.get_cost().is_nan() {
+            return TerminationStatus::Terminated(TerminationReason::SolverExit("the cost is no number".into()));
+        }
         let timed_out = self.time_limit.is_some_and(|t| self.start.elapsed() >= t);
         if timed_out {
             return TerminationStatus::Terminated(TerminationReason::SolverExit("time limit".into()));
@@ -194,6 +197,37 @@ mod tests {
         fn cost(&self, w: &[f32]) -> crate::error::Result<f32> {
             Ok((1.0 - w[0]).powi(2) + 10.0 * (w[1] - w[0] * w[0]).powi(2))
         }
+    }
+
+    /// As above up to a cost that is no number.
+    struct Lost;
+
+    impl Objective for Lost {
+        fn steps(&self) -> usize {
+            50
+        }
+        fn with_gradient(
+            &self,
+            step: usize,
+            progress: f64,
+            w: &mut [f32],
+            update: impl FnOnce(&mut [f32], &[f32], f32),
+        ) -> crate::error::Result<()> {
+            Rosenbrock.with_gradient(step, progress, w, update)
+        }
+        fn cost(&self, w: &[f32]) -> crate::error::Result<f32> {
+            let cost = Rosenbrock.cost(w)?;
+            Ok(if cost < 1.0 { f32::NAN } else { cost })
+        }
+    }
+
+    #[test]
+    fn a_cost_that_is_no_number_ends_the_run_with_the_best_so_far() {
+        let adam = Adam::new(0.05, 0.0, 20, 20, None, Instant::now());
+        let run = Executor::new(Lost, adam).configure(|s| s.param(vec![-1.2, 1.0]).max_iters(20)).run().unwrap();
+        let state = run.state;
+        assert!(state.get_iter() < 20 && (1.0..10.0).contains(&state.get_best_cost()), "{}", state.get_best_cost());
+        assert_eq!(Rosenbrock.cost(state.get_best_param().unwrap()).unwrap(), state.get_best_cost());
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod pilot;
 pub(crate) mod settle;
 
 use std::cell::RefCell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -149,6 +150,8 @@ pub(crate) struct Member {
     pub held: HeldOut,
     pub epochs: usize,
     pub timed_out: bool,
+    /// The column of the network whose loss was no longer finite, which ended the training.
+    pub lost: Option<usize>,
 }
 
 /// News of one epoch of one member.
@@ -164,6 +167,8 @@ pub(crate) struct Trainer<'a> {
     pub scaling: &'a Scaling,
     pub view: View<'a>,
     pub rows: &'a Rows<f32>,
+    /// Names of the columns, in the network's order.
+    pub names: &'a [String],
     /// What each row counts for, above zero, one on average; all alike when `None`.
     pub weights: Option<&'a [f64]>,
     pub plan: &'a Plan,
@@ -179,7 +184,7 @@ impl Trainer<'_> {
         let held = HeldOut::choose(self.rows, self.plan, self.seed, member);
         let mut rng = stream(self.seed, Purpose::Init, member as u64);
         let weights = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
-        Member { weights, held, epochs: 0, timed_out: false }
+        Member { weights, held, epochs: 0, timed_out: false, lost: None }
     }
 
     /// Trains one member on the calling thread's pool; the news go to `epochs`.
@@ -192,7 +197,8 @@ impl Trainer<'_> {
         let share = (threads as f64 / plan.members as f64).min(1.0);
         let time_limit = self.time_limit.map(|t| t.mul_f64(share).min(t.saturating_sub(self.start.elapsed())));
         let start = Instant::now();
-        let objective = Fit::new(self, plan.members < threads, member, &held, noise);
+        let lost = OnceLock::new();
+        let objective = Fit::new(self, plan.members < threads, member, &held, noise, &lost);
         let solver =
             Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, start)
                 .from_first(plan.prove);
@@ -203,22 +209,41 @@ impl Trainer<'_> {
             .map_err(own_error)?;
         let mut state = run.state;
         let done = state.get_iter() as usize;
-        let weights = state.take_best_param().or_else(|| state.take_param()).unwrap_or_default();
+        let best = state.take_best_param();
+        let lost = lost.into_inner();
+        if let (None, Some(column)) = (&best, lost) {
+            return Err(not_finite(Some(self.column(column))));
+        }
+        let weights = best.or_else(|| state.take_param()).unwrap_or_default();
         if !weights.iter().all(|w| w.is_finite()) {
-            return Err(not_finite());
+            return Err(not_finite(lost.map(|column| self.column(column))));
         }
         let timed_out = done < plan.epochs && time_limit.is_some_and(|t| start.elapsed() >= t);
-        Ok(Member { weights, held, epochs: done, timed_out })
+        Ok(Member { weights, held, epochs: done, timed_out, lost })
     }
 
-    /// Σ of the losses of the held-out cells of some rows, [`BLOCK`] at most.
-    fn held_out_loss(&self, held: &HeldOut, rows: &[usize], w: &[f32], noise: &Array2<f32>, block: &mut Block<f32>) -> f64 {
+    /// The name of a column of the network.
+    fn column(&self, k: usize) -> &str {
+        self.names.get(k).map_or("", String::as_str)
+    }
+
+    /// Σ of the losses of the held-out cells of some rows, [`BLOCK`] at most; `of` one column where one is given.
+    fn held_out_loss(
+        &self,
+        held: &HeldOut,
+        rows: &[usize],
+        of: Option<usize>,
+        w: &[f32],
+        noise: &Array2<f32>,
+        block: &mut Block<f32>,
+    ) -> f64 {
         show_block(&self.view, self.rows, rows, |i, j| !held.cells[(i, j)], block);
         block.expected.fill(0.0);
         block.add_expected(self.vae, w, noise.view(), 1.0);
         let mut total = 0.0;
         for (r, &i) in rows.iter().enumerate() {
-            for (h, head) in self.vae.heads.iter().enumerate().filter(|(_, head)| held.cells[(i, head.column)]) {
+            let asked = |column: usize| held.cells[(i, column)] && of.is_none_or(|of| of == column);
+            for (h, head) in self.vae.heads.iter().enumerate().filter(|(_, head)| asked(head.column)) {
                 let weight = self.weights.map_or(1.0, |w| w[i]);
                 total += weight * fill_loss(block.outcomes(r, h), self.rows.target[(i, head.column)]);
             }
@@ -232,8 +257,11 @@ fn own_error(e: argmin::core::Error) -> Error {
     e.downcast::<Error>().unwrap_or_else(|e| ErrorKind::Training { message: format!("training failed: {e}") }.into())
 }
 
-fn not_finite() -> Error {
-    let message = "training did not stay finite; exclude or rescale columns with extreme values".into();
+fn not_finite(column: Option<&str>) -> Error {
+    let message = match column {
+        Some(column) => format!("training did not stay finite, in column `{column}` first; exclude or rescale it"),
+        None => "training did not stay finite; exclude or rescale columns with extreme values".into(),
+    };
     ErrorKind::Training { message }.into()
 }
 
@@ -262,7 +290,11 @@ struct Fit<'a> {
     order: RefCell<Order>,
     /// One a shard where shards run in parallel, else one that they take in turn.
     shards: RefCell<Vec<Shard>>,
+    /// Where shards that take turns are added up.
+    total: RefCell<Gradient<f32>>,
     blocks: RefCell<Vec<Block<f32>>>,
+    /// The first column whose loss was not finite.
+    lost: &'a OnceLock<usize>,
 }
 
 /// Rows in the order of the current pass over the table.
@@ -284,7 +316,14 @@ struct Shard {
 }
 
 impl<'a> Fit<'a> {
-    fn new(trainer: &'a Trainer<'a>, parallel: bool, member: usize, held: &'a HeldOut, noise: Array2<f32>) -> Fit<'a> {
+    fn new(
+        trainer: &'a Trainer<'a>,
+        parallel: bool,
+        member: usize,
+        held: &'a HeldOut,
+        noise: Array2<f32>,
+        lost: &'a OnceLock<usize>,
+    ) -> Fit<'a> {
         let Trainer { vae, plan, .. } = *trainer;
         let n = trainer.rows.target.nrows();
         let d = vae.columns;
@@ -308,7 +347,9 @@ impl<'a> Fit<'a> {
             noise,
             order: RefCell::new(Order { rows: (0..n).collect(), passes: 0, step: vec![0; plan.batch] }),
             shards: RefCell::new((0..shards).map(shard).collect()),
+            total: RefCell::new(Gradient::new(vae)),
             blocks: RefCell::new((0..blocks).map(|_| Block::new(vae, AT_ONCE)).collect()),
+            lost,
         }
     }
 
@@ -388,9 +429,17 @@ impl Objective for Fit<'_> {
             let (work, w) = (shards.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate(), &*w);
             work.for_each(|(s, (shard, rows))| shard.add_gradient(of, (member, step, s), beta, rows, w));
         } else {
+            // Each shard's sum by itself, then their sum: as on many threads, to the bit.
+            let (shard, mut total) = (&mut shards[0], self.total.borrow_mut());
             for (s, rows) in rows.chunks(SHARD).enumerate() {
-                shards[0].add_gradient(of, (member, step, s), beta, rows, w);
+                shard.gradient.clear();
+                shard.add_gradient(of, (member, step, s), beta, rows, w);
+                match s {
+                    0 => std::mem::swap(&mut *total, &mut shard.gradient),
+                    _ => total.add(&mut shard.gradient),
+                }
             }
+            std::mem::swap(&mut *total, &mut shard.gradient);
         }
         let (first, others) = shards.split_first_mut().expect("a batch has a shard");
         others.iter_mut().for_each(|other| first.gradient.add(&mut other.gradient));
@@ -404,7 +453,7 @@ impl Objective for Fit<'_> {
             return Ok(f32::INFINITY);
         }
         let (trainer, held, noise) = (self.trainer, self.held, &self.noise);
-        let loss = |rows: &[usize], block: &mut Block<f32>| trainer.held_out_loss(held, rows, w, noise, block);
+        let loss = |rows: &[usize], block: &mut Block<f32>| trainer.held_out_loss(held, rows, None, w, noise, block);
         let mut blocks = self.blocks.borrow_mut();
         // Every thread takes each so many-th block of rows.
         let threads = blocks.len();
@@ -418,8 +467,16 @@ impl Objective for Fit<'_> {
         let losses: Vec<f64> = (0..held.rows.len().div_ceil(BLOCK)).map(|b| losses[b % threads][b / threads]).collect();
         let total: f64 = losses.iter().sum();
         let mean = total / self.held.len as f64;
-        if mean.is_nan() {
-            return Err(not_finite());
+        if !mean.is_finite() {
+            // The solver stops at a cost that is no number; the best weights so far stay.
+            let of = |k: &usize| {
+                let losses =
+                    held.rows.chunks(BLOCK).map(|rows| trainer.held_out_loss(held, rows, Some(*k), w, noise, &mut blocks[0]));
+                !losses.sum::<f64>().is_finite()
+            };
+            let column = (0..trainer.vae.columns).find(of).unwrap_or_default();
+            self.lost.get_or_init(|| column);
+            return Ok(f32::NAN);
         }
         Ok(mean as f32)
     }

@@ -1,5 +1,9 @@
 //! The command as its users meet it: files in, files out, words, exit codes.
 
+mod amputing;
+mod cells;
+#[cfg(unix)]
+mod faults;
 mod models;
 mod pooling;
 
@@ -232,7 +236,7 @@ fn bad_input_is_one_clear_line_and_touches_nothing() {
             2,
             "unexpected argument '--epoch' found - tip: a similar argument exists: '--epochs'; see --help",
         ),
-        ("", 2, "a command is due: impute, fit, inspect, pool, schema or compare; see lacuna --help"),
+        ("", 2, "a command is due: impute, fit, inspect, pool, schema, compare or ampute; see lacuna --help"),
     ];
     for (call, code, message) in calls {
         let args: Vec<&str> = call.split_whitespace().collect();

@@ -229,10 +229,169 @@ fn of_pooling() -> Vec<String> {
     ]
 }
 
+/// A table that does not suit what is asked of it.
+fn of_calls() -> Vec<String> {
+    use lacuna::evaluate::{AmputeOptions, Mechanism, Pattern, ampute, ampute_with};
+    let say = |column: &str, kind| SchemaOptions::default().kind(column, kind);
+    let infer = |df: &DataFrame, options| Schema::infer_with(df, &options).unwrap_err().to_string();
+    let many = df!("x" => (0..1001).collect::<Vec<i32>>()).unwrap();
+    let wide = df!("c" => [300_u16, 300, 1], "x" => [1.0, 2.0, 3.0]).unwrap();
+    let categorical = Schema::infer_with(&wide, &say("c", ColumnKind::Categorical)).unwrap();
+    let narrow = df!("c" => [None, Some(1_u8)], "x" => [1.0, 2.0]).unwrap();
+    let homeless = MeanConfig::default().fit_with(&wide, &categorical).unwrap().fill(&narrow).unwrap_err().to_string();
+    let gaps = df!("x" => [Some(1.0), None, Some(2.0)]).unwrap();
+    let imputer = MeanConfig::default().fit(&gaps).unwrap();
+    let draws = imputer.draw(&gaps, 2, 0).unwrap();
+    let filled = imputer.fill(&gaps).unwrap();
+    let two = df!("x" => [1.0, 2.0]).unwrap();
+    let schema = Schema::infer(&two).unwrap();
+    let compared = evaluate::compare(&two, &schema, &CompareOptions::default(), &mut |_| std::ops::ControlFlow::Continue(()));
+    let pattern = |pattern: Pattern, mechanism| {
+        let options = AmputeOptions { patterns: vec![pattern], mechanism, ..AmputeOptions::default() };
+        ampute_with(&two, &schema, &options).unwrap_err().to_string()
+    };
+    let nothing = df!("x" => [None::<f64>, None]).unwrap();
+    let specified_fit = |family| {
+        let df = df!("x" => (0..300).map(|i| f64::from(i) / 7.0).collect::<Vec<f64>>()).unwrap();
+        let spec = ColumnSpec { name: "x".into(), family: Some(family), ..ColumnSpec::default() };
+        let options = SchemaOptions { columns: vec![spec], ..SchemaOptions::default() };
+        let schema = Schema::infer_with(&df, &options).unwrap();
+        VaeConfig::default().epochs(1).fit_with(&df, &schema).unwrap_err().to_string()
+    };
+    vec![
+        stated("a,b\n-1,1\n2,2\n", say("a", ColumnKind::Positive)),
+        infer(&many, say("x", ColumnKind::Categorical)),
+        homeless,
+        specified_fit(Family::Discretised),
+        draws.uncertainty(1.0).unwrap_err().to_string(),
+        draws.completed(2).unwrap_err().to_string(),
+        imputer.draw(&gaps, 0, 0).unwrap_err().to_string(),
+        ampute(&two, &schema, Mechanism::Mar, 0.2, 0).unwrap_err().to_string(),
+        pattern(Pattern::new(["x"]).weight("x", f64::INFINITY), Mechanism::Mnar),
+        pattern(Pattern::new([""; 0]), Mechanism::Mcar),
+        filled.with_not_applicable(&[("x".into(), vec![0])]).unwrap_err().to_string(),
+        draws.clone().with_not_applicable(&[("x".into(), vec![0])]).unwrap_err().to_string(),
+        MeanConfig::default().fit_with(&nothing, &schema).unwrap_err().to_string(),
+        compared.unwrap_err().to_string(),
+    ]
+}
+
+/// Every way in which a file of a model contradicts itself.
+fn of_damage() -> Vec<String> {
+    use crate::store::{assembled, changed, parts};
+    use serde_json::{Value, json};
+    let config = VaeConfig::default().epochs(1).hidden(4).latent_dim(2).members(1).donors(2);
+    let mut file = Vec::new();
+    config.fit(&crate::vae::frame(60)).unwrap().save_to(&mut file).unwrap();
+    let refused = |file: &[u8]| VaeImputer::load_from(file, "m.safetensors").unwrap_err().to_string();
+    let metadata = |place: &str, value: Value| {
+        refused(&changed(&file, |m| *m.pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = value))
+    };
+    let header = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let (mut header, data) = parts(&file);
+        change(header.as_object_mut().unwrap());
+        refused(&assembled(&header, data))
+    };
+    let no_number = "9".repeat(50);
+    // Without the networks, the other tensors moved up.
+    let (mut fewer, data) = parts(&file);
+    let tensors = fewer.as_object_mut().unwrap();
+    tensors.remove("member.0");
+    let mut kept = Vec::new();
+    let mut names: Vec<String> = tensors.keys().filter(|k| *k != "__metadata__").cloned().collect();
+    names.sort_by_key(|name| tensors[name]["data_offsets"][0].as_u64());
+    for name in names {
+        let offsets = tensors[&name]["data_offsets"].clone();
+        let [from, to] = [0, 1].map(|i| offsets[i].as_u64().unwrap() as usize);
+        let start = kept.len();
+        kept.extend_from_slice(&data[from..to]);
+        tensors[&name]["data_offsets"] = json!([start, kept.len()]);
+    }
+    vec![
+        header(&|h| h["__metadata__"]["lacuna"] = json!("{")),
+        metadata("/columns/0/name", json!("y")),
+        metadata("/columns/0/kind", json!("binary")),
+        metadata("/columns/2/levels", json!(["left", "left"])),
+        metadata("/columns/0/role", json!({"constant": [1.0, no_number]})),
+        metadata("/scaling/columns", json!([])),
+        metadata("/donors/columns", json!([])),
+        metadata("/latent", json!(0)),
+        header(&|h| {
+            let numbers: u64 = h["linear"]["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).product();
+            h["linear"]["shape"] = json!([numbers, 1]);
+        }),
+        refused(&assembled(&fewer, &kept)),
+        header(&|h| {
+            let noise = h.remove("noise").unwrap();
+            h.insert("silence".into(), noise);
+        }),
+        header(&|h| h["noise"]["dtype"] = json!("I32")),
+        metadata("/latent", json!(3)),
+        metadata("/training/width", json!(4096)),
+    ]
+}
+
+/// The command's own words: the lines on standard error of wrong calls.
+fn of_command() -> Vec<String> {
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("in.csv", "x,y\n1,2\n2,4\n3,6\n");
+    write("one.csv", ".imp,term,estimate,std_error\n1,a,1,1\n1,b,1,1\n");
+    write("zero.csv", ".imp,term,estimate,std_error\n0,a,1,1\n1,a,1,1\n2,a,1,1\n");
+    write("short.csv", ".imp,estimate\n1,1\n2,1\n");
+    write("nameless.csv", ".imp,term,estimate,std_error\n1,\"\",1,1\n2,a,1,1\n");
+    write("degrees.csv", ".imp,term,estimate,std_error,df_complete\n1,a,1,1,9\n2,a,2,1,9\n");
+    let run = |call: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lacuna"));
+        let out = command.args(call.split(' ')).current_dir(folder.path()).output().unwrap();
+        let err = String::from_utf8(out.stderr).unwrap();
+        err.trim_end().strip_prefix("lacuna: ").unwrap_or_default().to_string()
+    };
+    run("impute in.csv --method mean -q -o in.arrow");
+    [
+        "impute in.csv --bounds x",
+        "fit in.csv -o m --k 3",
+        "impute in.csv --model m --method mean",
+        "impute in.csv -m 2 --form files --include-original -o out-{}.csv",
+        "impute in.csv -m 2 --form files -o out.csv",
+        "ampute in.arrow --gap NA",
+        "pool one.csv",
+        "pool zero.csv",
+        "pool short.csv",
+        "pool nameless.csv",
+        "pool degrees.csv --df-complete 9",
+    ]
+    .map(run)
+    .to_vec()
+}
+
+/// The other tests with exact texts, as they read when they run.
+fn other_tests() -> String {
+    let files = [
+        include_str!("cli.rs"),
+        include_str!("cli/amputing.rs"),
+        include_str!("cli/cells.rs"),
+        include_str!("cli/pooling.rs"),
+        include_str!("arrow.rs"),
+        include_str!("dtypes.rs"),
+        include_str!("../../src/impute/uncertainty.rs"),
+        include_str!("../../src/data/arrow/fill.rs"),
+    ];
+    let mut text = String::new();
+    for file in files {
+        // A backslash at the end of a line joins it to the next word.
+        let mut parts = file.split("\\\n");
+        text += parts.next().unwrap_or_default();
+        parts.for_each(|part| text += part.trim_start());
+    }
+    text.replace("\\\"", "\"")
+}
+
 /// What no small table brings about.
 fn constructed() -> Vec<String> {
     let training = "training did not stay finite; exclude or rescale columns with extreme values".into();
     let errors = [
+        ErrorKind::Training { message: "training did not stay finite, in column `x` first; exclude or rescale it".into() },
         ErrorKind::Training { message: training },
         ErrorKind::Interrupted,
         ErrorKind::Polars(PolarsError::NoData("x".into())),
@@ -241,6 +400,7 @@ fn constructed() -> Vec<String> {
     let warnings = [
         Warning::UnsupportedType { column: "tags".into(), dtype: "list[str]".into() },
         Warning::TimeLimit { epochs: 3, planned: 90 },
+        Warning::NotFinite { column: "x".into(), epochs: 3, planned: 90 },
         Warning::NothingHeldOut,
     ];
     errors.map(|e| Error::from(e).to_string()).into_iter().chain(warnings.map(|w| w.to_string())).collect()
@@ -277,16 +437,113 @@ fn the_page_of_errors_holds_every_text_as_it_is() {
     let texts =
         [of_files(), of_cells(), of_settings(), between_tables(), of_models(), of_long_forms(), of_pooling(), constructed()]
             .concat();
+    let texts = [texts, of_calls(), of_damage(), of_command()].concat();
+    let elsewhere = other_tests();
     let page = page();
     let errors = page.iter().position(|l| *l == "column `b` has no observed value and stays empty").expect("warnings");
-    for text in &texts {
-        assert!(page.contains(&text.as_str()), "not on the page: {text}");
-    }
+    let absent: Vec<&String> = texts.iter().filter(|text| !page.contains(&text.as_str())).collect();
+    assert!(absent.is_empty(), "not on the page: {absent:#?}");
     let warned = [of_results(), of_new_tables()].concat();
     let brought_about: BTreeSet<&str> = texts.iter().chain(&warned).map(String::as_str).collect();
-    for line in &page {
-        assert!(brought_about.contains(line), "nothing brings this about: {line}");
-    }
+    let idle: Vec<&&str> = page.iter().filter(|line| !brought_about.contains(**line) && !elsewhere.contains(**line)).collect();
+    assert!(idle.is_empty(), "nothing brings these about: {idle:#?}");
     assert!(page[errors..].iter().filter(|l| warned.iter().any(|w| w == *l)).count() >= 10);
     assert_eq!(page.iter().collect::<BTreeSet<_>>().len(), page.len(), "a text stands on the page twice");
+}
+
+/// The string literals of a piece of Rust up to the end of its statement or call.
+fn literals(code: &str) -> Vec<String> {
+    let (mut all, mut inside, mut depth) = (Vec::new(), None::<String>, 0_i32);
+    let mut chars = code.chars().take(900).peekable();
+    while let Some(c) = chars.next() {
+        match (&mut inside, c) {
+            (Some(text), '\\') => match chars.next() {
+                Some('\n') => while chars.next_if(|c| c.is_whitespace()).is_some() {},
+                Some(escaped) => text.push(escaped),
+                None => {}
+            },
+            (Some(_), '"') => all.extend(inside.take()),
+            (Some(text), c) => text.push(c),
+            (None, '"') => inside = Some(String::new()),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => {
+                depth -= 1;
+                if depth <= 0 {
+                    break;
+                }
+            }
+            (None, ';') if depth <= 0 => break,
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The longest part of a format string that stands in every text made of it.
+fn constant_part(format: &str) -> String {
+    let (format, mut depth) = (format.replace("{{", "").replace("}}", ""), 0);
+    let mut parts = vec![String::new()];
+    for c in format.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                parts.push(String::new());
+            }
+            c if depth == 0 => parts.last_mut().expect("one at least").push(c),
+            _ => {}
+        }
+    }
+    parts.into_iter().max_by_key(String::len).unwrap_or_default().trim().to_string()
+}
+
+#[test]
+fn every_message_of_the_source_stands_on_the_page() {
+    const MAKERS: [&str; 9] = [
+        "Error::schema(",
+        "Error::config(",
+        "damaged(",
+        "usage(",
+        "no_model(",
+        ".bad(",
+        ".wrong(",
+        "let message =",
+        "let expected =",
+    ];
+    // What no call brings about, or what another crate's words follow.
+    const ALLOWED: [&str; 7] = [
+        "a family does not suit its column",
+        "a small number:",
+        "fewer:",
+        "names and numbers",
+        "training failed:",
+        "plain data",
+        "not a whole Arrow IPC file:",
+    ];
+    let page: String = PAGE.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut files = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let (mut seen, mut absent) = (0, Vec::new());
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(&path).unwrap().map(|f| f.unwrap().path()));
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let code: String = code.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
+        for maker in MAKERS {
+            for (at, _) in code.match_indices(maker) {
+                for literal in literals(&code[at..]) {
+                    let part = constant_part(&literal);
+                    let words = part.split_whitespace().collect::<Vec<_>>().join(" ");
+                    seen += 1;
+                    if words.len() >= 12 && !page.contains(&words) && !ALLOWED.iter().any(|a| words.contains(a)) {
+                        absent.push(format!("{}: {literal}", path.display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 150, "only {seen} texts found: is the search still right?");
+    assert!(absent.is_empty(), "not on the page of errors:\n{}", absent.join("\n"));
 }

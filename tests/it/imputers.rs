@@ -28,6 +28,8 @@ const IMPUTERS: &[(&str, FitFn)] = &[
         boxed(&KnnConfig::default().k(500).weights(Weights::Uniform).standardise(false).threads(threads), df, schema)
     }),
     ("vae", |df, schema, threads| boxed(&vae(threads), df, schema)),
+    // Fewer networks than threads: these share the work on one.
+    ("vae of one", |df, schema, threads| boxed(&vae(threads).members(1), df, schema)),
 ];
 
 /// Every imputer, fitted to a frame by its inferred schema.

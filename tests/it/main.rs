@@ -2,6 +2,7 @@
 
 mod allocations;
 mod arrow;
+mod cases;
 mod cli;
 mod csv;
 mod draws;
@@ -10,6 +11,7 @@ mod errors;
 mod examples;
 mod imputers;
 mod layering;
+mod numbers;
 mod properties;
 mod store;
 #[cfg(feature = "lazy")]

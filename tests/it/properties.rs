@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use lacuna::{ColumnKind, ColumnSpec, Imputer, Schema, SchemaOptions, VaeConfig};
+use lacuna::data::arrow::{to_batch, write_csv};
+use lacuna::data::ipc;
+use lacuna::evaluate::{Mechanism, ampute};
+use lacuna::{ColumnKind, ColumnSpec, Form, Imputer, Schema, SchemaOptions, VaeConfig};
 use polars::prelude::*;
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -207,8 +210,56 @@ fn promises(case: Case) -> Result<(), TestCaseError> {
         hold(same(&moved, &shuffled(&filled.frame)), format!("{name}: another order of the rows, other fills"))?;
         let moved = turned.fill(&backwards(&df)).map_err(error)?.frame;
         hold(same(&moved, &backwards(&filled.frame)), format!("{name}: another order of the columns, other fills"))?;
+        forms(&*imputer, &df).map_err(|e| TestCaseError::fail(format!("{name}: {e}")))?;
+    }
+    for mechanism in [Mechanism::Mcar, Mechanism::Mar, Mechanism::Mnar] {
+        match ampute(&df, &schema, mechanism, 0.3, 5) {
+            Ok(amputed) => {
+                let missing = |df: &DataFrame| df.columns().iter().map(|c| c.null_count()).sum::<usize>();
+                hold(missing(&amputed.frame) == missing(&df) + amputed.cells(), "hidden cells are null")?;
+                hold(amputed.frame.schema() == df.schema(), "an amputed frame keeps its schema")?;
+            }
+            // Missing at random takes a column that stays.
+            Err(e) => hold(mechanism == Mechanism::Mar && e.is_usage(), e)?,
+        }
     }
     Ok(())
+}
+
+/// Every form that fills and draws come in: it is made, or refused with one line.
+fn forms(imputer: &dyn Imputer, df: &DataFrame) -> Result<(), String> {
+    let say = |e: lacuna::Error| e.to_string();
+    let (filled, draws) = (imputer.fill(df).map_err(say)?, imputer.draw(df, 3, 7).map_err(say)?);
+    let told = filled.clone().with_uncertainty(&draws, 0.5).and_then(|f| f.with_indicator()).map_err(say)?;
+    if told.frame.height() != df.height() || draws.clone().with_indicator().map_err(say)?.m() != 3 {
+        return Err("columns that are told of change no row".into());
+    }
+    for column in df.get_column_names() {
+        match filled.clone().with_overimputed(imputer, column) {
+            Ok(over) if over.frame.width() == df.width() + 1 => {}
+            Ok(_) => return Err(format!("`{column}`: one more column is due")),
+            Err(e) if e.is_usage() => {}
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    let one_line = |e: lacuna::Error| if e.to_string().contains('\n') { Err(e.to_string()) } else { Ok(()) };
+    let batch = match to_batch(df) {
+        Ok(batch) => batch,
+        Err(e) => return one_line(e),
+    };
+    if told.to_record_batch(&batch).map_err(say)?.num_rows() != df.height() {
+        return Err("a batch has the rows of its frame".into());
+    }
+    for (form, rows) in [(Form::Long, 3 * df.height()), (Form::List, df.height())] {
+        match draws.to_record_batch_from(&batch, form) {
+            Ok(all) if all.num_rows() == rows => {}
+            Ok(all) => return Err(format!("{} rows, due {rows}", all.num_rows())),
+            Err(e) => one_line(e)?,
+        }
+    }
+    write_csv(&batch, Vec::new()).or_else(one_line)?;
+    let mut file = Vec::new();
+    ipc::write_to(&batch, &mut file).map_err(say)
 }
 
 #[test]

@@ -138,18 +138,18 @@ fn a_model_is_saved_whole_or_not_at_all() {
 }
 
 /// The parts of a file: the header, and the tensors' bytes.
-fn parts(file: &[u8]) -> (serde_json::Value, &[u8]) {
+pub fn parts(file: &[u8]) -> (serde_json::Value, &[u8]) {
     let n = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     (serde_json::from_slice(&file[8..8 + n]).unwrap(), &file[8 + n..])
 }
 
-fn assembled(header: &serde_json::Value, data: &[u8]) -> Vec<u8> {
+pub fn assembled(header: &serde_json::Value, data: &[u8]) -> Vec<u8> {
     let text = header.to_string();
     [&(text.len() as u64).to_le_bytes(), text.as_bytes(), data].concat()
 }
 
 /// The file with its metadata changed.
-fn changed(file: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+pub fn changed(file: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
     let (mut header, data) = parts(file);
     let text = &mut header["__metadata__"]["lacuna"];
     let mut metadata: serde_json::Value = serde_json::from_str(text.as_str().unwrap()).unwrap();

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::polars::prelude::{self as pl, DataFrame, PlSmallStr, Series};
-use arrow::array::{Array, ArrayData, ArrayRef, AsArray, FixedSizeListArray, Int32Array, Int64Array, UInt64Array, make_array};
-use arrow::compute::{concat, interleave, take};
+use arrow::array::{
+    Array, ArrayData, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Int32Array, Int64Array, UInt64Array, make_array,
+};
+use arrow::compute::{concat, interleave, nullif, take};
 use arrow::datatypes::{self as at, DataType, Field};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -55,6 +57,29 @@ pub(crate) fn fill_batch(
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(batch.schema(), arrays, &options)?)
+}
+
+/// The batch with the given rows of each column null; a column that loses a cell is nullable from then on.
+pub(crate) fn clear_batch<'a>(
+    batch: &RecordBatch,
+    frame: &DataFrame,
+    hidden: impl Fn(&str) -> &'a [usize],
+) -> Result<RecordBatch> {
+    check(batch, frame)?;
+    let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
+    let mut arrays = batch.columns().to_vec();
+    for (field, array) in fields.iter_mut().zip(&mut arrays) {
+        let rows = hidden(field.name());
+        if !rows.is_empty() {
+            let mut gone = vec![false; array.len()];
+            rows.iter().for_each(|&row| gone[row] = true);
+            *array = nullif(array, &BooleanArray::from(gone))?;
+            *field = Field::clone(field).with_nullable(true).into();
+        }
+    }
+    let schema = at::Schema::new_with_metadata(fields, batch.schema().metadata().clone());
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema.into(), arrays, &options)?)
 }
 
 /// All draws as one batch, in the long form after the batch itself if `original`. Cost: O(m · n) a column; only the missing

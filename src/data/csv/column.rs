@@ -21,6 +21,7 @@ pub(super) struct TextColumn {
 #[derive(Clone, Debug)]
 pub(super) struct Missing {
     tokens: Vec<String>,
+    not_applicable: Vec<String>,
     /// Stated levels.
     levels: Vec<String>,
     /// `""` is an empty text; without the quotes the cell is missing.
@@ -31,13 +32,24 @@ pub(super) struct Missing {
 const EMPTY_TEXT: &str = "\"\"";
 
 impl Missing {
-    /// Whether a cell is missing, given as it stands in the file and as what it says.
+    /// Whether a cell is missing or not applicable, given as it stands in the file and as what it says.
     pub fn is(&self, raw: &str, text: &str) -> bool {
         if raw == EMPTY_TEXT {
             return !self.empty_text;
         }
         let trimmed = text.trim();
-        self.tokens.iter().any(|t| t == trimmed) && (text.is_empty() || !self.levels.iter().any(|l| l == text))
+        let mut tokens = self.tokens.iter().chain(&self.not_applicable);
+        tokens.any(|t| t == trimmed) && (text.is_empty() || !self.levels.iter().any(|l| l == text))
+    }
+
+    /// Whether a cell is not applicable.
+    pub fn is_not_applicable(&self, raw: &str, text: &str) -> bool {
+        self.not_applicable.iter().any(|t| t == text.trim()) && self.is(raw, text)
+    }
+
+    /// Whether some text means that a cell is not applicable.
+    pub fn knows_not_applicable(&self) -> bool {
+        !self.not_applicable.is_empty()
     }
 }
 
@@ -165,7 +177,7 @@ impl<'a> Scan<'a> {
             stated,
             decimal,
             delimiter: options.delimiter,
-            missing: Missing { tokens, levels, empty_text },
+            missing: Missing { tokens, not_applicable: options.not_applicable.clone(), levels, empty_text },
             spelling: Spelling::default(),
             observed: 0,
             quoted: 0,

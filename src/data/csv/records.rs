@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use ::csv::{ReaderBuilder, StringRecord};
 
+use super::BOM;
+
 /// The records of a text, one after the other, the header first: what their fields say, by the csv crate, and where they stand.
 /// A line ends with LF, CRLF or CR; empty lines are passed over.
 pub(super) struct Records<'a> {
@@ -43,6 +45,10 @@ impl<'a> Records<'a> {
             self.fields.push(at..at);
             self.line = at..at + line_end(bytes, at);
             return true;
+        }
+        if at == 0 && self.text.starts_with(BOM) {
+            // The reader passes over a second mark too.
+            at = BOM.len_utf8();
         }
         while line_end(bytes, at) > 0 {
             at += line_end(bytes, at);
@@ -174,6 +180,15 @@ mod tests {
         }
         for text in ["", "a,\"b\"", "a\"", "\"a\"\"\"", "\"\""] {
             assert!(!split(text).1, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_at_the_start_shifts_nothing() {
+        let mut records = Records::new("\u{feff}a,b\n1,2\n", b',', false);
+        for (texts, fields) in [(["a", "b"], [3..4, 5..6]), (["1", "2"], [7..8, 9..10])] {
+            assert!(records.next());
+            assert_eq!((records.texts(), records.fields.as_slice()), (texts.map(String::from).to_vec(), &fields[..]));
         }
     }
 
