@@ -220,7 +220,7 @@ class Training:
 
 
 def rate(shape, batch, threads, made=False):
-    """Rows a second, the best of five."""
+    """Rows a second of wall time and of CPU time, the best of several."""
     torch.set_num_threads(threads)
     training = Training(shape, batch)
     batches = [None] * 4
@@ -228,13 +228,12 @@ def rate(shape, batch, threads, made=False):
         batches = []
         for training.steps in range(4):
             batches.append(training.batch())
-    steps = 12_000 // batch // 4 * 4
-    best = 0.0
-    for _ in range(6):
-        start = time.perf_counter()
-        for s in range(steps):
+    best = [0.0, 0.0]
+    for _ in range(12):
+        start = time.perf_counter(), time.process_time()
+        for s in range(8):
             training.step(batches[s % 4])
-        best = max(best, steps * batch / (time.perf_counter() - start))
+        best = [max(b, 8 * batch / (now - then)) for b, now, then in zip(best, (time.perf_counter(), time.process_time()), start)]
     return best
 
 
@@ -246,11 +245,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     threads = parser.parse_args().threads
-    print(f"PyTorch {torch.__version__}, {threads} threads")
+    print(f"PyTorch {torch.__version__}, {threads} threads; rows a second (a CPU second)")
+    pool = multiprocessing.get_context("spawn").Pool(threads)
     for name, shape in [("numbers, 20 000 x 9", (9, [])), ("adult-like, 20 000 x 15", (6, ADULT))]:
         for batch in [128, 512]:
-            one = rate(shape, batch, threads)
-            with multiprocessing.get_context("spawn").Pool(threads) as pool:
-                several = sum(pool.map(child, [(shape, batch, 1)] * threads, chunksize=1))
-            made = rate(shape, batch, threads, made=True)
-            print(f"training step, {name}, batch {batch}: {one:.0f} rows/s; {several:.0f} in {threads} processes; {made:.0f} with inputs made before")
+            one, made = rate(shape, batch, threads), rate(shape, batch, threads, made=True)
+            several = [sum(r) for r in zip(*pool.map(child, [(shape, batch, 1)] * threads, chunksize=1))]
+            made_by_one = pool.map(child, [(shape, batch, 1, True)])[0]
+            print(f"training step, {name}, batch {batch}:")
+            print(f"  one network on {threads} threads: {one[0]:.0f} ({one[1]:.0f}); with inputs made before {made[0]:.0f} ({made[1]:.0f})")
+            print(f"  {threads} networks, a thread each: {several[0]:.0f} ({several[1] / threads:.0f}); one, with inputs made before: ({made_by_one[1]:.0f})")

@@ -287,3 +287,106 @@ impl Nearest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::impute::cell_stream;
+    use ndarray_rand::rand::Rng;
+
+    /// All rows measured, one by one.
+    fn by_measuring_all(values: &Array2<f64>, differences: &[Difference], row: ArrayView1<f64>, column: usize) -> Vec<Donor> {
+        let order = |levels: bool| (0..row.len()).filter(move |&j| matches!(differences[j], Difference::Levels) == levels);
+        let distance = |b: usize| {
+            let (mut sum, mut common) = (0.0, 0.0);
+            for j in order(false).chain(order(true)).filter(|&j| !row[j].is_nan() && !values[(b, j)].is_nan()) {
+                sum += match differences[j] {
+                    Difference::Scaled(unit) => (values[(b, j)] / unit - row[j] / unit).powi(2),
+                    Difference::Levels if values[(b, j)] == row[j] => 0.0,
+                    Difference::Levels => 2.0,
+                };
+                common += 1.0;
+            }
+            sum / common
+        };
+        let donors = (0..values.nrows()).filter(|&b| !values[(b, column)].is_nan()).map(|b| (distance(b), b));
+        let mut donors: Vec<Donor> = donors.filter(|donor| donor.0 < f64::INFINITY).collect();
+        donors.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        donors
+    }
+
+    #[test]
+    fn donors_are_those_of_measuring_all_however_hard_the_columns() {
+        let n = FIRST_BLOCK + BLOCK + 200;
+        let number = |offset: f64, width: f64| (Difference::Scaled(1.0), offset, width, 0.7);
+        let level = |count: f64| (Difference::Levels, 0.0, count, 0.7);
+        let tables = [
+            // Beside their distances the numbers are large, or of all sizes, or too large or small for the products.
+            vec![number(1e9, 1.0), number(-3e12, 50.0), number(0.0, 1.0)],
+            vec![number(0.0, 1e-30), number(0.0, 1.0), number(5.0, 1e12)],
+            vec![number(0.0, 1e200), number(0.0, 1e150), number(0.0, 1.0)],
+            vec![number(0.0, 1e-300), number(0.0, 1e-308), number(0.0, 1e-200)],
+            // More levels than features; ties everywhere.
+            vec![level(2.0), level(40.0), level(300.0)],
+            vec![level(3.0), (Difference::Scaled(0.3), 10.0, 4.0, 0.5), number(0.0, 1.0)],
+            // A column that is hardly ever observed, and one with fewer donors than asked for.
+            vec![
+                (Difference::Scaled(2.0), 0.0, 1.0, 0.03),
+                (Difference::Scaled(2.0), 0.0, 1.0, 0.004),
+                number(0.0, 1.0),
+                level(5.0),
+            ],
+        ];
+        for (t, columns) in tables.iter().enumerate() {
+            let mut stream = cell_stream(t as u64, 0, 0, 0);
+            let whole = t >= 4;
+            let values = Array2::from_shape_fn((n, columns.len()), |(i, j)| {
+                let (difference, offset, width, observed) = columns[j];
+                let (share, x): (f64, f64) = (stream.random(), offset + width * stream.random::<f64>());
+                let whole = whole && (j == 1 || matches!(difference, Difference::Levels));
+                // Every column has a cell.
+                if share < observed || i == j { if whole { x.floor() } else { x } } else { f64::NAN }
+            });
+            let differences: Vec<Difference> = columns.iter().map(|c| c.0).collect();
+            let search = Search::new(&values, &differences, 4);
+            let gaps: Vec<Gap> = (0..n).flat_map(|i| (0..columns.len()).map(move |j| (i, j))).collect();
+            let gaps: Vec<Gap> = gaps.into_iter().filter(|gap| gap.0 % 3 == 0 && values[*gap].is_nan()).collect();
+            let rows: Vec<&[Gap]> = gaps.chunk_by(|a, b| a.0 == b.0).collect();
+            let found = search.donors(&values, &rows);
+            let alone: Vec<Vec<Donor>> = rows.iter().flat_map(|row| search.donors(&values, &[row])).collect();
+            assert!(gaps.len() > 100 && found == alone, "table {t}");
+            for (&(row, column), found) in gaps.iter().zip(&found) {
+                let mut due = by_measuring_all(&values, &differences, values.row(row), column);
+                due.truncate(4);
+                assert_eq!(*found, due, "table {t}, row {row}, column {column}");
+            }
+        }
+    }
+
+    #[test]
+    fn few_rows_are_measured() {
+        let n = 4000;
+        let mut stream = cell_stream(0, 0, 0, 0);
+        let values =
+            Array2::from_shape_fn((n, 4), |_| if stream.random::<f64>() < 0.8 { 1e6 + stream.random::<f64>() } else { f64::NAN });
+        let differences = [Difference::Scaled(0.3); 4];
+        let search = Search::new(&values, &differences, 5);
+        let row = (0..n).find(|&i| values.row(i).iter().filter(|x| x.is_nan()).count() == 1).unwrap();
+        let column = values.row(row).iter().position(|x| x.is_nan()).unwrap();
+        let mut features = vec![0.0; search.features];
+        let mut query = search.query(values.row(row), &[(row, column)], &mut features);
+        let mut right = Array2::zeros((search.features, BLOCK));
+        let (mut near, mut measured) = (Vec::new(), 0);
+        for start in (0..n).step_by(BLOCK) {
+            let length = BLOCK.min(n - start);
+            search.set_limit(&query, &mut features);
+            search.load(start, length, &mut right);
+            let products = ndarray::aview1(&features).dot(&right.slice(s![.., ..length]));
+            below_zero(products.as_slice().unwrap(), &mut near);
+            measured += near.len();
+            near.iter().for_each(|i| search.offer(&mut query, start + i));
+        }
+        // The first block, and then few.
+        assert!((BLOCK..BLOCK + 100).contains(&measured), "{measured}");
+    }
+}
