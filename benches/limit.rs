@@ -1,5 +1,5 @@
 //! How near the training comes to what the machine can do: `cargo bench --bench limit`, or `cargo bench --bench limit -- step`
-//! for the training step alone.
+//! for the training step alone, with texts such as `adult` or `'512, threads 1'` for those whose line has them all.
 //!
 //! Prints the peak of f32 multiply-adds, the rate of the product at the shapes of the default network, and that of the
 //! training step: operations as if every product were dense (whatever is gathered), over time, over the peak. Then how
@@ -86,7 +86,8 @@ fn main() {
     // Short, so that some of the runs have the core to themselves.
     let peak = best(200, || pulp::Arch::new().dispatch(Peak(200_000)));
     println!("peak of f32 multiply-adds, one thread: {peak:.0} GFLOP/s");
-    let only_step = std::env::args().any(|a| a == "step");
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let only_step = arguments.iter().any(|a| a == "step");
     if !only_step {
         for (rows, inputs, outputs) in [(128, 171, 256), (128, 256, 256), (256, 128, 256), (256, 256, 256), (128, 256, 18)] {
             let rate = product(rows, inputs, outputs);
@@ -100,7 +101,10 @@ fn main() {
     for (name, df) in [("numbers, 20 000 × 9", table(n, 9)), ("adult-like, 20 000 × 15", adult)] {
         for batch in [128, 256, 512] {
             for threads in [1, 2] {
-                step(name, &df, batch, threads, peak);
+                let title = format!("training step, {name}, batch {batch}, threads {threads}");
+                if arguments.iter().all(|a| title.contains(a.as_str())) {
+                    step(&title, &df, batch, threads, peak);
+                }
             }
         }
     }
@@ -110,7 +114,7 @@ fn main() {
 }
 
 /// Prints the rate of the training of two networks.
-fn step(name: &str, df: &DataFrame, batch: usize, threads: usize, peak: f64) {
+fn step(title: &str, df: &DataFrame, batch: usize, threads: usize, peak: f64) {
     let config = VaeConfig::default().members(2).threads(threads);
     // Seconds, CPU seconds and operations of so many steps.
     let run = |steps| {
@@ -131,7 +135,7 @@ fn step(name: &str, df: &DataFrame, batch: usize, threads: usize, peak: f64) {
     let (rows, rows_of_cpu) = (rate / a_row, of_cpu / a_row);
     let share = |rate: f64, cores: usize| 100.0 * rate / (peak * cores as f64);
     println!(
-        "training step, {name}, batch {batch}, threads {threads}: {rate:.0} GFLOP/s, {:.0} % of the peak, {rows:.0} rows/s; \
+        "{title}: {rate:.0} GFLOP/s, {:.0} % of the peak, {rows:.0} rows/s; \
          by CPU time {of_cpu:.0}, {:.0} %, {rows_of_cpu:.0}",
         share(rate, threads),
         share(of_cpu, 1),

@@ -179,9 +179,8 @@ impl<'a> Search<'a> {
         out.fill(0.0);
         let out = out.as_slice_mut().expect("standard layout");
         for (j, column) in self.columns.iter().enumerate() {
-            let cells = self.values.column(j);
-            let cells = cells.iter().skip(start).take(length).enumerate().filter(|(_, x)| !x.is_nan());
-            for (i, &x) in cells {
+            let cells = self.values.slice(s![start..start + length, j]);
+            for (i, &x) in cells.iter().enumerate().filter(|(_, x)| !x.is_nan()) {
                 out[j * BLOCK + i] = 1.0;
                 match self.differences[j] {
                     Difference::Scaled(unit) => {
