@@ -1,8 +1,10 @@
-//! How near the training comes to what the machine can do: `cargo bench --bench limit`.
+//! How near the training comes to what the machine can do: `cargo bench --bench limit`, or `cargo bench --bench limit -- step`
+//! for the training step alone, with texts such as `adult` or `'512, threads 1'` for those whose line has them all.
 //!
 //! Prints the peak of f32 multiply-adds, the rate of the product at the shapes of the default network, and that of the
 //! training step: operations as if every product were dense (whatever is gathered), over time, over the peak. Then how
 //! many cells a second are filled with more or fewer latent points a row, and how far from the fill with 256 of them.
+//! Rates by CPU time, user and system (on Linux), hold also where others use the machine; the others want it quiet.
 
 mod tables;
 
@@ -37,6 +39,14 @@ impl WithSimd for Peak {
     }
 }
 
+/// CPU seconds of this process so far, where the system tells: ticks of 10 ms.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // After the command's name, which may hold anything, user and system time are the twelfth and thirteenth.
+    let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Some(ticks.sum::<Result<f64, _>>().ok()? / 100.0)
+}
+
 /// The best of several, since anything else on the machine only slows down.
 fn best(times: usize, one: impl FnMut() -> f64) -> f64 {
     std::iter::repeat_with(one).take(times).fold(0.0, f64::max)
@@ -46,8 +56,8 @@ fn best(times: usize, one: impl FnMut() -> f64) -> f64 {
 fn product(rows: usize, inputs: usize, outputs: usize) -> f64 {
     let (a, b, mut c) = (vec![0.5f32; rows * inputs], vec![0.25f32; inputs * outputs], vec![0f32; rows * outputs]);
     let operations = 2.0 * (rows * inputs * outputs) as f64;
-    let repeats = (1e9 / operations) as usize;
-    best(5, || {
+    let repeats = (1e8 / operations) as usize + 1;
+    best(100, || {
         let start = Instant::now();
         for _ in 0..repeats {
             // SAFETY: the three vectors have the sizes that the shapes and strides name.
@@ -73,11 +83,16 @@ fn levels(n: usize, counts: &[usize]) -> Vec<Column> {
 }
 
 fn main() {
-    let peak = best(5, || pulp::Arch::new().dispatch(Peak(20_000_000)));
+    // Short, so that some of the runs have the core to themselves.
+    let peak = best(200, || pulp::Arch::new().dispatch(Peak(200_000)));
     println!("peak of f32 multiply-adds, one thread: {peak:.0} GFLOP/s");
-    for (rows, inputs, outputs) in [(128, 162, 192), (128, 192, 192), (192, 128, 192), (256, 192, 192), (128, 192, 18)] {
-        let rate = product(rows, inputs, outputs);
-        println!("product {rows} × {inputs} × {outputs}: {rate:.0} GFLOP/s, {:.0} % of the peak", 100.0 * rate / peak);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let only_step = arguments.iter().any(|a| a == "step");
+    if !only_step {
+        for (rows, inputs, outputs) in [(128, 171, 256), (128, 256, 256), (256, 128, 256), (256, 256, 256), (128, 256, 18)] {
+            let rate = product(rows, inputs, outputs);
+            println!("product {rows} × {inputs} × {outputs}: {rate:.0} GFLOP/s, {:.0} % of the peak", 100.0 * rate / peak);
+        }
     }
     let n = 20_000;
     // The shape of the adult table: six numbers; levels as many as its columns have.
@@ -85,27 +100,46 @@ fn main() {
     let adult = DataFrame::new(n, adult).expect("columns of one length");
     for (name, df) in [("numbers, 20 000 × 9", table(n, 9)), ("adult-like, 20 000 × 15", adult)] {
         for batch in [128, 256, 512] {
-            let mut one_thread = 0.0;
             for threads in [1, 2] {
-                let config = VaeConfig::default().members(2).threads(threads);
-                let steps = 60_000 / batch;
-                let rate = best(3, || {
-                    let (seconds, operations) = config.training_rate(&df, batch, steps).expect("a fit");
-                    operations / seconds / 1e9
-                });
-                let share = 100.0 * rate / (peak * threads as f64);
-                print!("training step, {name}, batch {batch}, threads {threads}: {rate:.0} GFLOP/s, {share:.0} % of the peak");
-                match threads {
-                    1 => {
-                        one_thread = rate;
-                        println!();
-                    }
-                    _ => println!(", {:.2} × one thread", rate / one_thread),
+                let title = format!("training step, {name}, batch {batch}, threads {threads}");
+                if arguments.iter().all(|a| title.contains(a.as_str())) {
+                    step(&title, &df, batch, threads, peak);
                 }
             }
         }
     }
-    fills();
+    if !only_step {
+        fills();
+    }
+}
+
+/// Prints the rate of the training of two networks.
+fn step(title: &str, df: &DataFrame, batch: usize, threads: usize, peak: f64) {
+    let config = VaeConfig::default().members(2).threads(threads);
+    // Seconds, CPU seconds and operations of so many steps.
+    let run = |steps| {
+        let before = cpu_seconds();
+        let (seconds, operations) = config.training_rate(df, batch, steps).expect("a fit");
+        (seconds, cpu_seconds().zip(before).map_or(seconds * threads as f64, |(now, then)| now - then), operations)
+    };
+    let steps = 60_000 / batch;
+    let (mut rate, mut of_cpu) = (0f64, 0f64);
+    let mut a_row = 0.0;
+    for _ in 0..3 {
+        // What comes before the first step is in both.
+        let (few, many) = (run(steps / 4), run(steps));
+        rate = rate.max(many.2 / many.0 / 1e9);
+        of_cpu = of_cpu.max((many.2 - few.2) / (many.1 - few.1) / 1e9);
+        a_row = many.2 / (2 * steps * batch) as f64 / 1e9;
+    }
+    let (rows, rows_of_cpu) = (rate / a_row, of_cpu / a_row);
+    let share = |rate: f64, cores: usize| 100.0 * rate / (peak * cores as f64);
+    println!(
+        "{title}: {rate:.0} GFLOP/s, {:.0} % of the peak, {rows:.0} rows/s; \
+         by CPU time {of_cpu:.0}, {:.0} %, {rows_of_cpu:.0}",
+        share(rate, threads),
+        share(of_cpu, 1),
+    );
 }
 
 /// Cells a second, and the root mean square distance from the fill with many latent points, in standard deviations.

@@ -29,10 +29,12 @@ impl Real for f32 {
     fn fast_exp(self) -> f32 {
         const MAGIC: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to the nearest integer
         let x = self.clamp(-87.0, 87.0);
-        let n = (x * std::f32::consts::LOG2_E + MAGIC) - MAGIC;
+        let shifted = x * std::f32::consts::LOG2_E + MAGIC;
+        let n = shifted - MAGIC;
         let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
         let p = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
-        p * f32::from_bits(((n as i32 + 127) as u32) << 23)
+        // The lowest bits of the sum are the integer: a conversion would have to look out for NaN.
+        p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
     }
 
     fn product(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
@@ -193,6 +195,26 @@ pub(crate) fn column_sums<F: Real>(x: &[F], beta: F, sums: &mut [F]) {
     )
 }
 
+/// The transpose of a matrix, row by row, with so many columns.
+pub(crate) fn transpose<F: Real>(a: &[F], columns: usize, out: &mut [F]) {
+    const TILE: usize = 4;
+    let rows = a.len() / columns;
+    for i in (0..rows).step_by(TILE) {
+        for j in (0..columns).step_by(TILE) {
+            if i + TILE <= rows && j + TILE <= columns {
+                let from: [&[F]; TILE] = std::array::from_fn(|t| &a[(i + t) * columns + j..][..TILE]);
+                for t in 0..TILE {
+                    out[(j + t) * rows + i..][..TILE].copy_from_slice(&from.map(|row| row[t]));
+                }
+            } else {
+                for i in i..rows.min(i + TILE) {
+                    (j..columns.min(j + TILE)).for_each(|j| out[j * rows + i] = a[i * columns + j]);
+                }
+            }
+        }
+    }
+}
+
 /// A place of no row: see [`gather`].
 pub(crate) const NOWHERE: u32 = u32::MAX;
 
@@ -292,6 +314,17 @@ mod tests {
             assert!(((got - want) / want).abs() < 3e-7, "{x}: {got} {want}");
         }
         assert!(f32::INFINITY.fast_exp().is_finite() && f32::NEG_INFINITY.fast_exp() > 0.0);
+        assert!(f32::NAN.fast_exp().is_nan());
+    }
+
+    #[test]
+    fn transposes_of_any_shape_are_ndarrays() {
+        for (rows, columns) in [(1, 1), (4, 8), (7, 5), (3, 18), (13, 4), (256, 192)] {
+            let a = Array2::from_shape_fn((rows, columns), |(i, j)| (i * columns + j) as f32);
+            let mut out = Array2::zeros((columns, rows));
+            transpose(a.as_slice().unwrap(), columns, out.as_slice_mut().unwrap());
+            assert_eq!(out, a.t(), "{rows} × {columns}");
+        }
     }
 
     #[test]

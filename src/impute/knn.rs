@@ -11,6 +11,8 @@
 //! Two is the squared distance of two levels coded one-hot, and what two random rows differ by on a standardised number
 //! in expectation, so that a column of levels counts about as much as a column of numbers.
 
+mod search;
+
 use std::sync::Arc;
 
 use ::polars::prelude::DataFrame;
@@ -26,7 +28,7 @@ use crate::impute::{
     Filled, Fit, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, check_threads, first_largest, gaps_by_row, in_pool,
     scatter, table_to_fit,
 };
-use crate::kernel::vectorised;
+use search::{Donor, Search, TILES};
 
 /// How much a neighbour counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -211,57 +213,21 @@ fn one_of(values: impl Iterator<Item = (f64, f64)> + Clone, u: f64) -> f64 {
     last
 }
 
-/// A donor: squared distance over d, and row of the fitted table.
-type Donor = (f64, usize);
-
-/// Fitted rows compared at once; a multiple of `LANES`.
-const BLOCK: usize = 256;
-/// Rows to fill that share a block while it is in cache.
-const TILE: usize = 64;
-/// Fitted rows whose distances are summed side by side in vector registers.
-const LANES: usize = 8;
-
-type Lanes = [f64; LANES];
-
 impl KnnImputer {
     /// `answer` for every gap, in order, given its donors, nearest first.
     fn each_gap<R: Send>(&self, table: &Table, gaps: &[Gap], answer: impl Fn(Gap, &[Donor]) -> R + Sync) -> Result<Vec<R>> {
         let rows: Vec<&[Gap]> = gaps.chunk_by(|a, b| a.0 == b.0).collect();
         let answers: Vec<Vec<R>> = in_pool(self.config.threads, || {
+            let search = Search::new(&self.values, &self.differences, self.config.k);
             // A row's answer does not depend on its tile, so tiles may follow the number of threads.
-            let tile = rows.len().div_ceil(4 * rayon::current_num_threads()).clamp(1, TILE);
-            rows.par_chunks(tile).map(|rows| self.answer_tile(table, rows, &answer)).collect()
+            let tile = rows.len().div_ceil(4 * rayon::current_num_threads()).clamp(1, TILES);
+            let answers = |rows: &[&[Gap]]| -> Vec<R> {
+                let donors = search.donors(&table.values, rows);
+                rows.iter().copied().flatten().zip(donors).map(|(&gap, donors)| answer(gap, &donors)).collect()
+            };
+            rows.par_chunks(tile).map(answers).collect()
         })?;
         Ok(answers.into_iter().flatten().collect())
-    }
-
-    fn answer_tile<R>(&self, table: &Table, rows: &[&[Gap]], answer: impl Fn(Gap, &[Donor]) -> R) -> Vec<R> {
-        let mut queries: Vec<Query> = rows.iter().map(|gaps| self.query(table, gaps)).collect();
-        let mut block = Block::default();
-        let mut distances = Vec::new();
-        for start in (0..self.values.nrows()).step_by(BLOCK) {
-            block.load(self, start);
-            for query in &mut queries {
-                measure(&block, query, &mut distances);
-                query.meet(&block, &distances);
-            }
-        }
-        let donors = queries.iter().flat_map(|q| &q.nearest);
-        let gaps = rows.iter().copied().flatten();
-        gaps.zip(donors).map(|(&gap, nearest)| answer(gap, &nearest.donors)).collect()
-    }
-
-    fn query(&self, table: &Table, gaps: &[Gap]) -> Query {
-        let k = self.config.k.min(self.values.nrows());
-        let nearest = gaps.iter().map(|gap| Nearest { column: gap.1, k, donors: Vec::with_capacity(k) }).collect();
-        let mut query = Query { numbers: Vec::new(), levels: Vec::new(), nearest };
-        for (k, &x) in table.values.row(gaps[0].0).iter().enumerate().filter(|(_, x)| !x.is_nan()) {
-            match self.differences[k] {
-                Difference::Scaled(unit) => query.numbers.push((k, x / unit)),
-                Difference::Levels => query.levels.push((k, x)),
-            }
-        }
-        query
     }
 
     /// The donors' cells of column `k` with their weights.
@@ -279,132 +245,9 @@ impl KnnImputer {
     }
 }
 
-/// A run of fitted rows, `LANES` rows by d columns a chunk.
-#[derive(Default)]
-struct Block {
-    start: usize,
-    d: usize,
-    /// Scaled numbers and codes; 0 where unobserved.
-    values: Vec<Lanes>,
-    /// 1 where observed, 0 elsewhere.
-    observed: Vec<Lanes>,
-}
-
-impl Block {
-    fn load(&mut self, knn: &KnnImputer, start: usize) {
-        let (n, d) = knn.values.dim();
-        let rows = start..n.min(start + BLOCK);
-        let chunks = rows.len().div_ceil(LANES);
-        (self.start, self.d) = (start, d);
-        for lanes in [&mut self.values, &mut self.observed] {
-            lanes.clear();
-            lanes.resize(chunks * d, [0.0; LANES]);
-        }
-        for (i, row) in rows.enumerate() {
-            for (k, &x) in knn.values.row(row).iter().enumerate().filter(|(_, x)| !x.is_nan()) {
-                let place = i / LANES * d + k;
-                self.observed[place][i % LANES] = 1.0;
-                self.values[place][i % LANES] = match knn.differences[k] {
-                    Difference::Scaled(unit) => x / unit,
-                    Difference::Levels => x,
-                };
-            }
-        }
-    }
-}
-
-/// A row to fill.
-struct Query {
-    /// Its observed numbers, scaled: column and value.
-    numbers: Vec<(usize, f64)>,
-    /// Its observed levels: column and code.
-    levels: Vec<(usize, f64)>,
-    /// One a gap.
-    nearest: Vec<Nearest>,
-}
-
-/// The nearest donors met so far of one gap, nearest first, of equally near ones the earlier row first.
-struct Nearest {
-    column: usize,
-    k: usize,
-    donors: Vec<Donor>,
-}
-
-impl Nearest {
-    /// A donor must be nearer than this.
-    fn limit(&self) -> f64 {
-        match self.donors.last() {
-            Some(worst) if self.donors.len() == self.k => worst.0,
-            _ => f64::INFINITY,
-        }
-    }
-
-    fn offer(&mut self, distance: f64, row: usize) {
-        if distance < self.limit() {
-            self.donors.truncate(self.k - 1);
-            let place = self.donors.partition_point(|d| d.0 <= distance);
-            self.donors.insert(place, (distance, row));
-        }
-    }
-}
-
-impl Query {
-    /// Offers the rows of a block as donors.
-    fn meet(&mut self, block: &Block, distances: &[Lanes]) {
-        let loosest = |nearest: &[Nearest]| nearest.iter().map(Nearest::limit).fold(0.0, f64::max);
-        let mut limit = loosest(&self.nearest);
-        for (chunk, lanes) in distances.iter().enumerate() {
-            // NaN, a row without a common column, is never below the limit.
-            if !lanes.iter().fold(false, |any, &x| any | (x < limit)) {
-                continue;
-            }
-            for (lane, &distance) in lanes.iter().enumerate() {
-                for nearest in &mut self.nearest {
-                    if block.observed[chunk * block.d + nearest.column][lane] == 1.0 {
-                        nearest.offer(distance, block.start + chunk * LANES + lane);
-                    }
-                }
-            }
-            limit = loosest(&self.nearest);
-        }
-    }
-}
-
-/// The squared distances, over d, of a query to every row of a block: compiled for the widest vectors of the machine.
-/// Every lane sums in the same order with the same roundings, so the answer does not depend on the width.
-fn measure(block: &Block, query: &Query, out: &mut Vec<Lanes>) {
-    vectorised(
-        #[inline(always)]
-        || {
-            let chunks = block.values.chunks_exact(block.d).zip(block.observed.chunks_exact(block.d));
-            out.clear();
-            out.extend(chunks.map(|(values, observed)| {
-                let mut sum = [0.0; LANES];
-                let mut common = [0.0; LANES];
-                for &(k, x) in &query.numbers {
-                    let (values, observed) = (&values[k], &observed[k]);
-                    for lane in 0..LANES {
-                        let difference = values[lane] - x;
-                        sum[lane] += observed[lane] * (difference * difference);
-                        common[lane] += observed[lane];
-                    }
-                }
-                for &(k, x) in &query.levels {
-                    let (values, observed) = (&values[k], &observed[k]);
-                    for lane in 0..LANES {
-                        let difference = if values[lane] == x { 0.0 } else { 2.0 };
-                        sum[lane] += observed[lane] * difference;
-                        common[lane] += observed[lane];
-                    }
-                }
-                std::array::from_fn(|lane| sum[lane] / common[lane])
-            }));
-        },
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use super::search::BLOCK;
     use super::*;
     use crate::data::schema::SchemaOptions;
     use ::polars::prelude::{Column as PlColumn, IntoColumn, NamedFrom, Series};

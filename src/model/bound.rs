@@ -138,6 +138,14 @@ impl<F: Real> Workspace<F> {
         }
     }
 
+    /// Says that the weights of the next backward pass are others than those of the last.
+    pub fn forget_weights(&mut self) {
+        for tape in [&mut self.context.tape, &mut self.encoded.tape, &mut self.decoded.tape] {
+            tape.transposed.forget();
+        }
+        self.context.transposed.forget();
+    }
+
     /// log w of the batch, (n, K).
     pub fn log_weights(&mut self, vae: &Vae, w: &[F], batch: &Batch<F>) -> &Array2<F> {
         self.forward(vae, w, batch, F::one());

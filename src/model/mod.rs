@@ -20,7 +20,7 @@ use crate::data::scaling::{FeatureShape, Features};
 use crate::kernel::{Real, bounded, vectorised};
 use crate::likelihood::{Head, Law};
 use crate::rng::Stream;
-use net::{Allocator, Dense, Input, Tape, Trunk, flat, flat_mut};
+use net::{Allocator, Dense, Input, Tape, Transposed, Trunk, flat, flat_mut};
 
 /// Sizes and ranges; the weights are one flat vector beside it.
 #[derive(Clone, Debug)]
@@ -145,6 +145,8 @@ pub(crate) struct Context<F> {
     /// Linear share of η and its biases, (n, outputs).
     linear: Array2<F>,
     pub prior: Gaussians<F>,
+    /// Of the layer that the context goes through.
+    transposed: Transposed<F>,
 }
 
 /// A decoder pass: η of every row and draw.
@@ -262,6 +264,7 @@ impl Vae {
             first: width(),
             linear: Array2::zeros((n, self.outputs)),
             prior: Gaussians::new(n, self.latent),
+            transposed: Transposed::new(),
         }
     }
 
@@ -360,7 +363,8 @@ impl Vae {
         self.latent_linear.backward_inputs(w, &pass.eta, F::one(), &mut pass.dz);
         let d_first = if one_draw { &*ds } else { sum_draws(ds, &mut context.first) };
         self.context_in.backward_weights(context.context.view(), d_first, beta, grad);
-        self.context_in.backward_inputs(w, d_first, F::zero(), &mut context.context);
+        let [transposed] = context.transposed.of(w, std::slice::from_ref(&self.context_in)) else { unreachable!("one layer") };
+        F::product(F::one(), d_first.view(), transposed.view(), F::zero(), context.context.view_mut());
     }
 
     /// From ∂/∂(mean, ln sd), left in `prior.raw`, and ∂/∂context, left in `context`, to the weights.

@@ -8,7 +8,7 @@ use ndarray_rand::RandomExt;
 use ndarray_rand::rand_distr::StandardNormal;
 
 use crate::data::scaling::{FeatureShape, Features};
-use crate::kernel::{Real, bias_silu, column_sums, gather, multiply, scatter};
+use crate::kernel::{Real, bias_silu, column_sums, gather, multiply, scatter, transpose};
 use crate::rng::Stream;
 
 /// Hands out ranges of the flat weight vector.
@@ -84,6 +84,38 @@ impl Dense {
     }
 }
 
+/// The transposes of some layers' weights, from which products of many columns are faster: kept while the weights are the same.
+#[derive(Debug)]
+pub(crate) struct Transposed<F> {
+    layers: Vec<Array2<F>>,
+    stale: bool,
+}
+
+impl<F: Real> Transposed<F> {
+    pub fn new() -> Transposed<F> {
+        Transposed { layers: Vec::new(), stale: true }
+    }
+
+    /// Says that the weights are others now.
+    pub fn forget(&mut self) {
+        self.stale = true;
+    }
+
+    /// Wᵀ of each layer, (outputs, inputs).
+    pub fn of(&mut self, w: &[F], layers: &[Dense]) -> &[Array2<F>] {
+        if self.stale {
+            if self.layers.is_empty() {
+                self.layers = layers.iter().map(|l| Array2::zeros((l.outputs, l.inputs))).collect();
+            }
+            for (layer, out) in layers.iter().zip(&mut self.layers) {
+                transpose(&w[layer.weight.clone()], layer.outputs, flat_mut(out));
+            }
+            self.stale = false;
+        }
+        &self.layers
+    }
+}
+
 /// A linear map from features: a product for the dense ones, a row of a table for each level.
 #[derive(Clone, Debug)]
 pub(crate) struct Input {
@@ -146,12 +178,13 @@ pub(crate) struct Tape<F> {
     /// backward pass the gradient.
     slope: Vec<Array2<F>>,
     post: Vec<Array2<F>>,
+    pub transposed: Transposed<F>,
 }
 
 impl<F: Real> Tape<F> {
     pub fn new(trunk: &Trunk, n: usize) -> Tape<F> {
         let buffers = || (0..=trunk.layers.len()).map(|_| Array2::zeros((n, trunk.width))).collect();
-        Tape { slope: buffers(), post: buffers() }
+        Tape { slope: buffers(), post: buffers(), transposed: Transposed::new() }
     }
 
     /// Where the caller puts the first pre-activation, and finds its gradient after the backward pass.
@@ -205,11 +238,12 @@ impl Trunk {
     /// From the gradient at the output, which is used up, to the gradient at the first pre-activation, which the tape
     /// then holds; `grad ← beta · grad + ∂` in the trunk's ranges.
     pub fn backward<F: Real>(&self, w: &[F], tape: &mut Tape<F>, dh: &mut Array2<F>, beta: F, grad: &mut [F]) {
+        let transposed = tape.transposed.of(w, &self.layers);
         for (l, layer) in self.layers.iter().enumerate().rev() {
             let ds = &mut tape.slope[l + 1];
             multiply(flat_mut(ds), flat(dh));
             layer.backward_weights(tape.post[l].view(), ds, beta, grad);
-            layer.backward_inputs(w, ds, F::one(), dh);
+            F::product(F::one(), ds.view(), transposed[l].view(), F::one(), dh.view_mut());
         }
         multiply(flat_mut(&mut tape.slope[0]), flat(dh));
         column_sums(flat(&tape.slope[0]), beta, &mut grad[self.bias.clone()]);

@@ -423,7 +423,10 @@ impl Objective for Fit<'_> {
         // The divergence is warmed up over the first fifth.
         let beta = (progress / 0.2).min(1.0) as f32;
         let mut shards = self.shards.borrow_mut();
-        shards.iter_mut().for_each(|s| s.gradient.clear());
+        for shard in shards.iter_mut() {
+            shard.gradient.clear();
+            shard.work.forget_weights();
+        }
         let (of, member) = ((self.trainer, self.held), self.member);
         if self.parallel {
             let (work, w) = (shards.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate(), &*w);
