@@ -338,6 +338,18 @@ pub enum Warning {
         /// Epochs planned.
         planned: usize,
     },
+    /// The latent units of no network are of use, though the columns tell of each other: the fills do without z.
+    Collapsed {
+        /// Latent units of each network.
+        units: usize,
+    },
+    /// A column of the fit that has no model is missing in rows that the model makes.
+    NotGenerated {
+        /// The column.
+        column: String,
+        /// Why it has no model.
+        why: String,
+    },
     /// Too few observed cells to hold any out: the fit has neither early stopping nor an expected error.
     NothingHeldOut,
 }
@@ -417,6 +429,14 @@ impl fmt::Display for Warning {
             Warning::TimeLimit { epochs, planned } => {
                 write!(f, "training stopped at the time limit after {epochs} of {planned} epochs")
             }
+            Warning::Collapsed { units } => write!(
+                f,
+                "the latent space has collapsed: its {units} units are of no use; fit again with --free-bits 0.5, a longer --warm-up \
+                 or more --epochs"
+            ),
+            Warning::NotGenerated { column, why } => {
+                write!(f, "column `{column}` has no model and is missing in every row made: {why}")
+            }
             Warning::NothingHeldOut => {
                 f.write_str("too few observed cells to hold any out: no early stopping and no expected error")
             }
@@ -478,6 +498,8 @@ mod tests {
             Warning::ExtraColumn { .. } => 13,
             Warning::TimeLimit { .. } => 14,
             Warning::NothingHeldOut => 15,
+            Warning::NotGenerated { .. } => 16,
+            Warning::Collapsed { .. } => 17,
         }
     }
 
@@ -522,6 +544,8 @@ mod tests {
             Warning::ExtraColumn { column: text("z"), missing: 1 },
             Warning::TimeLimit { epochs: 3, planned: 90 },
             Warning::NothingHeldOut,
+            Warning::NotGenerated { column: text("id"), why: text("too many levels") },
+            Warning::Collapsed { units: 4 },
         ];
         assert!(kinds.iter().map(number_of_kind).eq(0..kinds.len()));
         assert!(warnings.iter().map(number_of_warning).eq(0..warnings.len()));

@@ -5,6 +5,7 @@
 
 mod cell;
 mod column;
+mod form;
 mod moment;
 mod records;
 
@@ -27,6 +28,7 @@ use cell::TWO_63;
 use column::{CellForm, Scan, TextColumn};
 use records::Records;
 
+pub(crate) use form::CsvForm;
 pub(crate) use records::quote;
 
 /// How a CSV file is to be read.

@@ -2,6 +2,7 @@
 
 mod models;
 mod pooling;
+mod uses;
 
 use std::fs;
 use std::io::Write;
@@ -232,7 +233,11 @@ fn bad_input_is_one_clear_line_and_touches_nothing() {
             2,
             "unexpected argument '--epoch' found - tip: a similar argument exists: '--epochs'; see --help",
         ),
-        ("", 2, "a command is due: impute, fit, inspect, pool, schema or compare; see lacuna --help"),
+        (
+            "",
+            2,
+            "a command is due: impute, fit, inspect, generate, score, embed, interpolate, decode, pool, schema or compare; see lacuna --help",
+        ),
     ];
     for (call, code, message) in calls {
         let args: Vec<&str> = call.split_whitespace().collect();
