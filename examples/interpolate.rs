@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     let (from, to) = (0, 200);
     let way = model.interpolate(&penguins, from, to, 41)?.frame;
     println!("{}", penguins.slice(from as i64, 1).vstack(&penguins.slice(to as i64, 1))?);
-    println!("{}", way.gather_every(10, 0)?);
+    println!("{}", way.head(Some(5)));
     if let Some(out) = std::env::args().nth(1) {
         std::fs::write(out, picture(&penguins, &way)?).map_err(|e| Error::from(PolarsError::from(e)))?;
     }

@@ -125,7 +125,7 @@ pub struct Impute {
 /// Fit a model to a CSV or Arrow IPC (Feather) file and write it down, to fill other files of the same columns.
 ///
 /// The file is safetensors: weights, and as JSON all else that fills and draws take. It holds no code, and of the table's cells
-/// only levels and summaries of columns.
+/// only levels, values that ten cells have, gaps and summaries of columns.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
