@@ -8,7 +8,7 @@ use lacuna::{Fit, Generate, Imputer, Schema, SchemaOptions, VaeConfig, VaeImpute
 use crate::dtypes::every_dtype;
 
 /// A length in two decimals, its double with noise, a whole number, a colour that goes with the length, an identifier.
-fn plants() -> DataFrame {
+pub(crate) fn plants() -> DataFrame {
     let n = 240;
     let length = |i: i64| (i * 37 % 101) as f64 / 20.0 + 1.0;
     let column = |k: i64, f: &dyn Fn(i64) -> f64| (0..n).map(|i| (i % 8 != k).then(|| f(i))).collect::<Vec<Option<f64>>>();
@@ -23,7 +23,7 @@ fn plants() -> DataFrame {
     .unwrap()
 }
 
-fn model() -> &'static VaeImputer {
+pub(crate) fn model() -> &'static VaeImputer {
     static MODEL: OnceLock<VaeImputer> = OnceLock::new();
     MODEL.get_or_init(|| VaeConfig::default().epochs(12).members(2).hidden(48).latent_dim(2).seed(1).fit(&plants()).unwrap())
 }
