@@ -7,6 +7,7 @@ mod args;
 mod estimates;
 mod inspect;
 mod output;
+mod uses;
 
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
@@ -78,7 +79,9 @@ fn run() -> Result<(), Failure> {
             return Ok(());
         }
         Err(e) if e.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(usage("a command is due: impute, fit, inspect, pool, schema, compare or ampute; see lacuna --help"));
+            return Err(usage(
+                "a command is due: impute, fit, inspect, generate, score, embed, interpolate, decode, pool, schema, compare or ampute; see lacuna --help",
+            ));
         }
         Err(e) => return Err(usage(one_line(&e.to_string()))),
     };
@@ -86,6 +89,11 @@ fn run() -> Result<(), Failure> {
         Command::Impute(args) => impute(args),
         Command::Fit(args) => fit(&args),
         Command::Inspect(args) => inspect(&args),
+        Command::Generate(args) => uses::generate(&args),
+        Command::Score(args) => uses::score(&args),
+        Command::Embed(args) => uses::embed(&args),
+        Command::Interpolate(args) => uses::interpolate(&args),
+        Command::Decode(args) => uses::decode(&args),
         Command::Pool(args) => pool(&args),
         Command::Schema(args) => schema(&args.table),
         Command::Compare(args) => compare(&args),
@@ -170,13 +178,17 @@ impl Plan {
 }
 
 /// The flags that only a fit of the autoencoder takes, and which of them are given.
-fn of_vae(flags: &args::Model, table: &args::Table) -> [(&'static str, bool); 8] {
+fn of_vae(flags: &args::Model, table: &args::Table) -> [(&'static str, bool); 12] {
     [
         ("--epochs", flags.epochs.is_some()),
         ("--latent-dim", flags.latent_dim.is_some()),
         ("--hidden", flags.hidden.is_some()),
         ("--members", flags.members.is_some()),
         ("--importance-samples", flags.importance_samples.is_some()),
+        ("--warm-up", flags.warm_up.is_some()),
+        ("--free-bits", flags.free_bits.is_some()),
+        ("--kl-weight", flags.kl_weight.is_some()),
+        ("--plain-autoencoder", flags.plain_autoencoder),
         ("--time-limit", flags.time_limit.is_some()),
         ("--weights", table.weights.is_some()),
         ("--match", flags.matching.is_some()),
@@ -190,6 +202,10 @@ fn vae_config(flags: &args::Model) -> VaeConfig {
         hidden: flags.hidden,
         members: flags.members,
         importance_samples: flags.importance_samples,
+        warm_up: flags.warm_up,
+        free_bits: flags.free_bits,
+        kl_weight: flags.kl_weight,
+        plain_autoencoder: flags.plain_autoencoder,
         seed: flags.seed,
         threads: flags.threads,
         time_limit: flags.time_limit,
@@ -583,14 +599,17 @@ fn fit(args: &args::Fit) -> Result<(), Failure> {
     let meter = Meter::new(args.table.quiet);
     let imputer = vae_config(&args.model).fit_with_progress(&frame, &schema, &mut |p| meter.show(p));
     meter.clear();
-    let imputer = match source {
-        Source::Csv(_) => imputer?.with_csv(&options, &columns),
+    let imputer = match &source {
+        Source::Csv(csv) => imputer?.with_csv(csv, &options, &columns),
         Source::Arrow(_) => imputer?,
     };
     output.publish(|out| imputer.save_to(out))?;
-    say_warnings(source.warnings().iter().chain(schema.warnings()).chain(imputer.warnings()), args.table.quiet);
+    say_warnings(source.warnings().iter().chain(schema.warnings()).chain(&imputer.warnings()), args.table.quiet);
     if !args.table.quiet {
         say(&inspect::summary(&imputer, &args.output));
+    }
+    if args.verbose {
+        say(&inspect::latent(&imputer));
     }
     Ok(())
 }

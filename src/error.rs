@@ -347,6 +347,18 @@ pub enum Warning {
         /// Epochs planned.
         planned: usize,
     },
+    /// The latent units of no network are of use, though the columns tell of each other: the fills do without z.
+    Collapsed {
+        /// Latent units of each network.
+        units: usize,
+    },
+    /// A column of the fit that has no model is missing in rows that the model makes.
+    NotGenerated {
+        /// The column.
+        column: String,
+        /// Why it has no model.
+        why: String,
+    },
     /// Too few observed cells to hold any out: the fit has neither early stopping nor an expected error.
     NothingHeldOut,
 }
@@ -434,6 +446,14 @@ impl fmt::Display for Warning {
                 "training stopped after {epochs} of {planned} epochs, because the loss of column `{column}` was no longer finite: the \
                  best weights so far are used; exclude or rescale it"
             ),
+            Warning::Collapsed { units } => write!(
+                f,
+                "the latent space has collapsed: its {units} units are of no use; fit again with --free-bits 0.5, a longer --warm-up \
+                 or more --epochs"
+            ),
+            Warning::NotGenerated { column, why } => {
+                write!(f, "column `{column}` has no model and is missing in every row made: {why}")
+            }
             Warning::NothingHeldOut => {
                 f.write_str("too few observed cells to hold any out: no early stopping and no expected error")
             }
@@ -496,6 +516,8 @@ mod tests {
             Warning::TimeLimit { .. } => 14,
             Warning::NothingHeldOut => 15,
             Warning::NotFinite { .. } => 16,
+            Warning::NotGenerated { .. } => 17,
+            Warning::Collapsed { .. } => 18,
         }
     }
 
@@ -541,6 +563,8 @@ mod tests {
             Warning::TimeLimit { epochs: 3, planned: 90 },
             Warning::NothingHeldOut,
             Warning::NotFinite { column: text("x"), epochs: 3, planned: 90 },
+            Warning::NotGenerated { column: text("id"), why: text("too many levels") },
+            Warning::Collapsed { units: 4 },
         ];
         assert!(kinds.iter().map(number_of_kind).eq(0..kinds.len()));
         assert!(warnings.iter().map(number_of_warning).eq(0..warnings.len()));

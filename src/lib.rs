@@ -25,8 +25,8 @@ pub use impute::knn::{KnnConfig, KnnImputer, Weights};
 pub use impute::mean::{MeanConfig, MeanImputer, Strategy};
 pub use impute::vae::{Progress, Training, VaeConfig, VaeImputer};
 pub use impute::{
-    ColumnReport, ColumnUncertainty, ExpectedError, Filled, Fit, Form, Guidance, Imputations, Imputer, MissingInformation,
-    Report, Spread,
+    ColumnReport, ColumnUncertainty, ExpectedError, Filled, Fit, Form, Generate, Generated, Guidance, Imputations, Imputer,
+    LatentUse, MissingInformation, Report, Scores, Spread,
 };
 pub use pool::{Pooled, PooledTerm, Term, pool_scalar};
 pub use train::pilot::FamilyScore;

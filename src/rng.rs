@@ -29,6 +29,10 @@ pub(crate) enum Purpose {
     Linear,
     /// Latent points by which held-out cells are scored; index = member.
     Score,
+    /// Rows that a model makes; index = row.
+    Generate,
+    /// Which cells of such rows are gaps; index = row.
+    Gaps,
 }
 
 /// The generator for `index` of `purpose` under `seed`.

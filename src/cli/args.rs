@@ -1,5 +1,7 @@
 //! The command line as typed: one definition a flag, plain values.
 
+pub mod uses;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ Examples:
   lacuna pool estimates.csv                   one answer from the analyses of them
   lacuna fit data.csv -o model.safetensors    fit once, and fill other files later:
   lacuna impute new.csv --model model.safetensors -o filled.csv
+  lacuna generate model.safetensors -n 1000   new rows like those of the fitted table
+  lacuna score model.safetensors new.csv      how odd each row is, and which of its cells
   lacuna schema data.csv > schema.json        see and edit what each column is taken for
   lacuna compare data.csv                     measure the error against mean and nearest neighbours
   lacuna ampute whole.csv -o gaps.csv         hide cells on purpose
@@ -35,6 +39,11 @@ pub enum Command {
     Impute(Impute),
     Fit(Fit),
     Inspect(Inspect),
+    Generate(uses::Generate),
+    Score(uses::Score),
+    Embed(uses::Embed),
+    Interpolate(uses::Interpolate),
+    Decode(uses::Decode),
     Pool(Pool),
     Schema(Schema),
     Compare(Compare),
@@ -123,7 +132,7 @@ pub struct Impute {
 /// Fit a model to a CSV or Arrow IPC (Feather) file and write it down, to fill other files of the same columns.
 ///
 /// The file is safetensors: weights, and as JSON all else that fills and draws take. It holds no code, and of the table's cells
-/// only levels and summaries of columns.
+/// only levels, values that ten cells have, gaps and summaries of columns.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -135,6 +144,9 @@ pub struct Fit {
     /// Write the model here
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Say more at the end: whether the latent space is alive
+    #[arg(long, conflicts_with = "quiet")]
+    pub verbose: bool,
     #[command(flatten)]
     pub model: Model,
 }
@@ -285,7 +297,7 @@ pub enum Method {
 }
 
 /// The table, and what is said of its columns.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Table {
     /// The CSV file, with a header, as it is or packed by gzip, or Arrow IPC file; `-` is standard input
     pub data: PathBuf,
@@ -360,6 +372,18 @@ pub struct Model {
     /// Latent points a row in the training's bound: more make it tighter and the fit slower (vae) [default: 1]
     #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub importance_samples: Option<usize>,
+    /// Share of the training over which the divergence of the encoder from the prior grows to its full weight (vae) [default: 0.2]
+    #[arg(long, value_name = "SHARE", value_parser = from_zero, allow_negative_numbers = true)]
+    pub warm_up: Option<f64>,
+    /// Nats that the divergence of a latent unit may reach before it costs anything: keeps units alive (vae) [default: 0]
+    #[arg(long, value_name = "NATS", value_parser = from_zero, allow_negative_numbers = true)]
+    pub free_bits: Option<f64>,
+    /// What the divergence counts for, the beta of a beta-VAE (vae) [default: 1]
+    #[arg(long, value_name = "WEIGHT", value_parser = from_zero, allow_negative_numbers = true)]
+    pub kl_weight: Option<f64>,
+    /// Fit a plain autoencoder: no sampling and no divergence, for comparison (vae)
+    #[arg(long)]
+    pub plain_autoencoder: bool,
     /// Stop training after this time and use the best weights so far: 90, 90s, 5m, 1h (vae)
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true)]
     pub time_limit: Option<Duration>,
@@ -391,6 +415,10 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn above_zero(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|&x: &f64| x > 0.0).ok_or_else(|| "a number above zero is due".into())
+}
+
+fn from_zero(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|x: &f64| (0.0..f64::INFINITY).contains(x)).ok_or_else(|| "a number from 0 is due".into())
 }
 
 fn seed(text: &str) -> Result<u64, String> {

@@ -59,6 +59,12 @@ pub fn summary(model: &VaeImputer, path: &Path) -> String {
     )
 }
 
+/// Whether the latent space is alive, a line a network.
+pub fn latent(model: &VaeImputer) -> String {
+    let networks = model.latent_use().iter().enumerate();
+    networks.map(|(m, used)| format!("latent space of network {}: {used}\n", m + 1)).collect()
+}
+
 /// The summary and a table of the columns.
 pub fn text(model: &VaeImputer, path: &Path) -> String {
     let Model { training, columns, .. } = Model::of(model);
@@ -67,7 +73,8 @@ pub fn text(model: &VaeImputer, path: &Path) -> String {
     let held_out: usize = training.held_out.iter().sum();
     let (width, depth) = (training.width, training.depth);
     // Writing to a string does not fail.
-    let _ = writeln!(out, "width {width}, depth {depth}, epochs {}, {held_out} cells held out\n", epochs.join(" + "));
+    let _ = writeln!(out, "width {width}, depth {depth}, epochs {}, {held_out} cells held out", epochs.join(" + "));
+    let _ = writeln!(out, "{}", latent(model));
     let longest = |text: fn(&Column) -> usize| columns.iter().map(text).max().unwrap_or(0).max(6);
     let (name, dtype) = (longest(|c| c.name.chars().count()), longest(|c| c.dtype.chars().count()));
     let _ = writeln!(

@@ -6,6 +6,7 @@
 mod cell;
 mod column;
 mod emptied;
+mod form;
 mod moment;
 mod records;
 
@@ -28,6 +29,7 @@ use cell::TWO_63;
 use column::{CellForm, Scan, TextColumn};
 use records::Records;
 
+pub(crate) use form::CsvForm;
 pub(crate) use records::quote;
 
 /// How a CSV file is to be read.

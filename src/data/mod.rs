@@ -10,7 +10,7 @@ pub(crate) mod table;
 pub(crate) mod marginal;
 pub(crate) mod classes;
 pub(crate) mod scaling;
-mod cells;
+pub(crate) mod cells;
 pub(crate) mod polars;
 pub mod arrow;
 pub mod csv;

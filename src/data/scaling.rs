@@ -263,7 +263,7 @@ impl ColumnScaling {
     }
 
     /// Data units to what the likelihood scores: model units, the class of a level.
-    fn target(&self, x: f64) -> f64 {
+    pub fn target(&self, x: f64) -> f64 {
         match self {
             ColumnScaling::Number { .. } => self.to_model(x),
             ColumnScaling::Levels { classes } => classes.of(x as usize) as f64,
@@ -271,7 +271,7 @@ impl ColumnScaling {
     }
 
     /// Bin index plus the fraction inside the bin; the code of a level.
-    fn place(&self, x: f64) -> f64 {
+    pub fn place(&self, x: f64) -> f64 {
         match self {
             ColumnScaling::Number { edges, .. } => {
                 let bins = edges.len() - 1;

@@ -237,6 +237,15 @@ impl Schema {
         self
     }
 
+    /// Makes the schema one of tables that are made: every column is asked for, and modelled ones without a step have these, in
+    /// the model's order.
+    pub(crate) fn for_rows(&mut self, steps: &[Option<f64>]) {
+        self.columns.iter_mut().for_each(|c| c.asked = true);
+        for (&j, &step) in self.modelled.iter().zip(steps) {
+            self.columns[j].step = self.columns[j].step.or(step);
+        }
+    }
+
     /// The modelled columns, in the model's order.
     pub(crate) fn modelled_columns(&self) -> impl Iterator<Item = &Column> {
         self.modelled.iter().map(|&j| &self.columns[j])

@@ -2,13 +2,17 @@
 
 mod applicable;
 mod donors;
+pub(crate) mod generate;
 mod guidance;
 pub(crate) mod knn;
+pub(crate) mod latent;
 mod long;
 pub(crate) mod mean;
 mod overimpute;
 pub(crate) mod vae;
+mod score;
 mod store;
+mod support;
 mod uncertainty;
 
 use std::fmt;
@@ -31,8 +35,11 @@ use crate::rng::{self, Purpose, Stream};
 use uncertainty::{Added, appended, beside, csv_columns, indicator, spreads};
 
 pub use crate::data::arrow::fill::Form;
+pub use generate::{Generate, Generated};
 pub use guidance::{Guidance, MissingInformation};
+pub use latent::LatentUse;
 pub use overimpute::Overimputed;
+pub use score::Scores;
 pub use uncertainty::{ColumnUncertainty, Spread};
 
 /// A configuration that becomes an [`Imputer`] by seeing a table.

@@ -26,6 +26,7 @@ use crate::data::scaling::{ColumnScaling, Scaling};
 use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Left, Role, Schema};
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::donors::Donors;
+use crate::impute::generate::Likeness;
 use crate::impute::vae::{LATENT_MOST, Training, VaeImputer, WIDTH_MOST};
 use crate::impute::{ExpectedError, FittedInfo};
 use crate::kernel::Real;
@@ -64,6 +65,8 @@ struct Stored {
     warnings: Vec<Warning>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     donors: Option<Donors>,
+    #[serde(default)]
+    likeness: Likeness,
 }
 
 #[derive(Deserialize)]
@@ -210,9 +213,11 @@ impl VaeImputer {
         read(&bytes).map_err(|message| ErrorKind::Model { path: path.to_owned(), message }.into())
     }
 
-    /// What the training decided alone: that a time limit ended it, that nothing could be held out.
-    pub fn warnings(&self) -> &[Warning] {
-        &self.info.warnings
+    /// What is to be said of the training: that a time limit ended it, that nothing could be held out, that the latent space has
+    /// collapsed. The last does not stand in the reports of fills, which do without z.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let collapsed = self.has_collapsed().then_some(Warning::Collapsed { units: self.vae.latent });
+        self.info.warnings.iter().cloned().chain(collapsed).collect()
     }
 
     /// How the training went.
@@ -275,6 +280,7 @@ impl VaeImputer {
             schema_warnings: self.schema.warnings().to_vec(),
             warnings: self.info.warnings.clone(),
             donors: self.donors.clone(),
+            likeness: self.likeness.clone(),
         }
     }
 }
@@ -330,6 +336,9 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     if stored.donors.as_ref().is_some_and(|d| !d.is_sound(numbers_of)) {
         return Err(damaged("its donors do not fit its columns"));
     }
+    if !stored.likeness.is_sound(&schema) {
+        return Err(damaged("what it says of its table does not fit its columns"));
+    }
     let training = stored.training;
     if stored.latent == 0 || stored.latent > LATENT_MOST || training.width > WIDTH_MOST || training.depth > DEPTH_MOST {
         return Err(damaged("its networks have sizes that no fit gives"));
@@ -367,6 +376,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
         members,
         noise,
         donors: stored.donors,
+        likeness: stored.likeness,
         scores: scores.collect(),
         info: FittedInfo { method: stored.method, errors, warnings: stored.warnings },
         training,

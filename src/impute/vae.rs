@@ -11,12 +11,14 @@ use ndarray::{Array2, Axis};
 use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-use crate::data::csv::CsvOptions;
+use crate::data::csv::{CsvForm, CsvOptions, CsvTable};
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Role, Schema, SchemaOptions};
 use crate::data::table::Table;
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::donors::{Donor, Donors};
+use crate::impute::generate::Likeness;
+use crate::impute::latent::{LatentUse, latent_use};
 use crate::impute::{
     ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, check_threads, gaps_by_row, in_pool,
     scatter, table_to_fit,
@@ -26,7 +28,7 @@ use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
 use crate::model::linear::{Conditional, Linear, Start, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
-use crate::rng::{Purpose, normals, pair, stream};
+use crate::rng::{Purpose, Stream, normals, pair, stream};
 use crate::train::pilot::{FamilyScore, choose};
 use crate::train::settle::{departures, settle};
 use crate::train::{HeldOut, Member, Plan, Trainer, show_block};
@@ -57,6 +59,17 @@ pub struct VaeConfig {
     pub members: Option<usize>,
     /// Latent points K a row in the bound of the training: more make it tighter and cost K decoder passes.
     pub importance_samples: Option<usize>,
+    /// Share of the training over which the divergence of the encoder from the prior grows to its full weight, 0 to 1; 0.2 unless
+    /// stated. A longer warm-up keeps a latent space alive that would collapse (Sønderby et al. 2016).
+    pub warm_up: Option<f64>,
+    /// Free bits: nats a latent unit that its divergence may reach before it costs anything, for rows with nothing visible (Kingma
+    /// et al. 2016); 0 unless stated. 0.1 to 0.5 keeps units alive.
+    pub free_bits: Option<f64>,
+    /// What the divergence counts for, β: 1 unless stated. Above it the latent space is simpler and says less (Higgins et al. 2017).
+    pub kl_weight: Option<f64>,
+    /// A plain autoencoder in place of the variational one: z is the encoder's (or the conditional prior's) mean, no sampling and no
+    /// divergence. Nothing makes its latent points look like N(0, I), so that rows generated from there mean little.
+    pub plain_autoencoder: bool,
     /// Seed of every random number.
     pub seed: u64,
     /// Threads; all cores when `None`. The answer does not depend on it.
@@ -89,6 +102,12 @@ impl VaeConfig {
         members: usize,
         /// Sets the latent points a row in the bound of the training.
         importance_samples: usize,
+        /// Sets the share of the training over which the divergence grows to its full weight.
+        warm_up: f64,
+        /// Sets the nats of a latent unit that cost nothing.
+        free_bits: f64,
+        /// Sets what the divergence counts for.
+        kl_weight: f64,
         /// Sets the number of threads.
         threads: usize,
         /// Sets the time limit of the training.
@@ -100,6 +119,12 @@ impl VaeConfig {
     /// Sets the seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Makes it a plain autoencoder.
+    pub fn plain_autoencoder(mut self) -> Self {
+        self.plain_autoencoder = true;
         self
     }
 
@@ -117,6 +142,18 @@ impl VaeConfig {
         plan.width = in_range("hidden", self.hidden, WIDTH_MOST)?.unwrap_or(plan.width);
         plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
         plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
+        let within = |field: &str, value: Option<f64>, most: f64| match value {
+            Some(x) if !(0.0..=most).contains(&x) => Err(Error::config(field, x, format!("from 0 to {most}"))),
+            x => Ok(x),
+        };
+        plan.warm_up = within("warm_up", self.warm_up, 1.0)?.unwrap_or(plan.warm_up);
+        plan.free_bits = within("free_bits", self.free_bits, 100.0)?.unwrap_or(plan.free_bits);
+        plan.kl_weight = within("kl_weight", self.kl_weight, 1000.0)?.unwrap_or(plan.kl_weight);
+        plan.plain = self.plain_autoencoder;
+        let of_vae = [("warm_up", self.warm_up), ("free_bits", self.free_bits), ("kl_weight", self.kl_weight)];
+        if let (true, Some((field, Some(x)))) = (plan.plain, of_vae.into_iter().find(|(_, x)| x.is_some())) {
+            return Err(Error::config(field, x, "left out of a plain autoencoder, which has no divergence"));
+        }
         in_range("donors", self.donors, 1_000_000)?;
         check_threads(self.threads)?;
         if self.time_limit.is_some_and(|t| t.is_zero()) {
@@ -141,6 +178,7 @@ impl VaeConfig {
         let plan = self.plan(&table)?;
         let scaling = Scaling::fit(&table);
         let rows: Rows<f32> = scaling.rows(&table);
+        let likeness = Likeness::of(&table);
         let Table { values, weights, .. } = table;
         let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, weights.as_deref(), self.seed))?;
         // From here on the cells in data units serve donors only.
@@ -154,7 +192,7 @@ impl VaeConfig {
         };
         let Trained { vae, members, scores } = fitted;
         let mut imputer = VaeImputer {
-            noise: antithetic(self.seed, FILL_DRAWS, plan.latent),
+            noise: antithetic(self.seed, FILL_DRAWS, plan.latent) * if plan.plain { 0.0 } else { 1.0 },
             info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
             schema: Arc::new(schema.clone().with_families(&chosen(&scores))),
             vae,
@@ -162,6 +200,7 @@ impl VaeConfig {
             linear: linear.linear.clone(),
             members: Vec::new(),
             donors: None,
+            likeness,
             scores,
             csv: (CsvOptions::default(), Vec::new()),
             training: Training {
@@ -172,6 +211,7 @@ impl VaeConfig {
                 depth: plan.depth,
                 epochs: members.iter().map(|m| m.epochs).collect(),
                 held_out: members.iter().map(|m| m.held.len).collect(),
+                latent: Vec::new(),
             },
             seed: self.seed,
             threads: self.threads,
@@ -190,6 +230,9 @@ impl VaeConfig {
             imputer.info.warnings.push(Warning::NotFinite { column, epochs: m.epochs, planned: plan.epochs });
         }
         imputer.members = members.into_iter().map(|m| m.weights).collect();
+        imputer.training.latent = in_pool(self.threads, || {
+            imputer.members.iter().map(|w| latent_use(&imputer.vae, w, &view, &rows, self.seed)).collect()
+        })?;
         if let (Some(k), Some(values), false) = (self.donors, &values, imputer.members.is_empty()) {
             imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, (&view, &rows), values))?);
         }
@@ -368,6 +411,7 @@ pub struct VaeImputer {
     /// One entry a modelled column: the families tried.
     pub(super) scores: Vec<Vec<FamilyScore>>,
     pub(super) info: FittedInfo,
+    pub(super) likeness: Likeness,
     pub(super) training: Training,
     /// How CSV files are read for it: missing tokens, decimal mark, and what is stated of columns.
     pub(super) csv: (CsvOptions, Vec<ColumnSpec>),
@@ -393,6 +437,9 @@ pub struct Training {
     pub epochs: Vec<usize>,
     /// Cells held out of each network's training.
     pub held_out: Vec<usize>,
+    /// What the latent units of each network carry.
+    #[serde(default)]
+    pub latent: Vec<LatentUse>,
 }
 
 impl Fit for VaeConfig {
@@ -508,8 +555,10 @@ impl VaeImputer {
     }
 
     /// Keeps how the CSV file of the fit was read, so that others are read likewise ([`VaeImputer::csv_columns`]): the missing
-    /// tokens and the decimal mark, and columns' own tokens and formats.
-    pub fn with_csv(mut self, options: &CsvOptions, columns: &SchemaOptions) -> VaeImputer {
+    /// tokens and the decimal mark, and columns' own tokens and formats; and how it is written, so that [`Generated`](crate::Generated)
+    /// rows are written likewise.
+    pub fn with_csv(mut self, csv: &CsvTable, options: &CsvOptions, columns: &SchemaOptions) -> VaeImputer {
+        self.likeness.csv = Some(CsvForm::of(csv));
         let stated = |c: &Column| {
             let ColumnSpec { name, na, format, .. } = columns.spec(c.name());
             (na.is_some() || format.is_some()).then_some(ColumnSpec { name, na, format, ..ColumnSpec::default() })
@@ -575,7 +624,7 @@ impl VaeImputer {
     }
 
     /// The frame's cells, with a warning for each column that has some far outside the range of the fit.
-    fn table(&self, df: &DataFrame) -> Result<Table> {
+    pub(super) fn table(&self, df: &DataFrame) -> Result<Table> {
         let mut table = Table::from_frame(df, &self.schema)?;
         for (k, scaling) in self.scaling.columns.iter().enumerate() {
             let mut outside = table.values.column(k).into_iter().copied().filter(|&x| scaling.is_outside(x));
@@ -652,19 +701,46 @@ impl VaeImputer {
     }
 
     /// One filled value: the mean in data units, or the most probable level (the first of equals).
-    fn point(&self, k: usize, outcomes: &[f32]) -> f64 {
+    pub(super) fn point(&self, k: usize, outcomes: &[f32]) -> f64 {
         match &self.scaling.columns[k] {
             number @ ColumnScaling::Number { .. } => number.to_data(f64::from(outcomes[0])),
             ColumnScaling::Levels { classes } => classes.most_probable(outcomes.iter().map(|&p| f64::from(p))) as f64,
         }
     }
 
+    /// One draw of a cell from its head's outputs, in data units (levels as codes) and inside the column's bounds; of the given
+    /// standard normal number where there is one.
+    pub(super) fn draw_cell(&self, k: usize, eta: &[f32], mut first: Option<f64>, rng: &mut Stream) -> f64 {
+        let (law, scaling) = (&self.vae.heads[k].law, &self.scaling.columns[k]);
+        let mut draw = || {
+            let e = first.take().unwrap_or_else(|| StandardNormal.sample(rng));
+            let x = law.sample_with(eta, e, rng);
+            match scaling {
+                ColumnScaling::Number { .. } => law.in_data(x, scaling),
+                ColumnScaling::Levels { classes } => classes.draw(x as usize, rng) as f64,
+            }
+        };
+        let (low, high) = self.column(k).bounds;
+        let inside = |x: &f64| low <= *x && *x <= high;
+        let found = std::iter::repeat_with(&mut draw).take(TRIES).find(inside);
+        found.unwrap_or_else(|| {
+            // Within what `to_data` lets a number be.
+            let [low_end, high_end] = [low, high].map(|x| scaling.to_model(scaling.to_data(scaling.to_model(x))));
+            scaling.to_data(law.sample_inside(eta, low_end, high_end, rng)).clamp(low, high)
+        })
+    }
+
+    /// What the conditional prior's standard deviations count for: nothing in a plain autoencoder.
+    pub(super) fn spread(&self) -> f32 {
+        if self.training.config.plain_autoencoder { 0.0 } else { 1.0 }
+    }
+
     /// How the rows of any table become features.
-    fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         View::of(&self.scaling, &self.linear.whole)
     }
 
-    fn column(&self, k: usize) -> &Column {
+    pub(super) fn column(&self, k: usize) -> &Column {
         &self.schema.columns()[self.schema.modelled()[k]]
     }
 
@@ -785,6 +861,7 @@ impl Imputer for VaeImputer {
                 for (rng, mut e) in streams.iter_mut().zip(latents.rows_mut()) {
                     e.assign(&normals((1, latent), rng).row(0));
                 }
+                latents *= self.spread();
                 let eta = block.draw(&self.vae, w, latents.view());
                 let mut values = Vec::new();
                 let (mut noise, mut given) = (vec![0.0; self.vae.columns], Conditional::default());
@@ -793,26 +870,7 @@ impl Imputer for VaeImputer {
                     let eta = eta.to_slice().expect("standard layout");
                     linear.noise(rows.target.row(of[r]), &mut given, rng, &mut noise);
                     for &(_, k) in *gaps {
-                        let head = &self.vae.heads[k];
-                        let scaling = &self.scaling.columns[k];
-                        let mut first = Some(noise[k]);
-                        let mut draw = || {
-                            let e = first.take().unwrap_or_else(|| StandardNormal.sample(rng));
-                            let x = head.law.sample_with(&eta[head.eta.clone()], e, rng);
-                            match scaling {
-                                ColumnScaling::Number { .. } => head.law.in_data(x, scaling),
-                                ColumnScaling::Levels { classes } => classes.draw(x as usize, rng) as f64,
-                            }
-                        };
-                        let (low, high) = self.column(k).bounds;
-                        let inside = |x: &f64| low <= *x && *x <= high;
-                        let mut tries = std::iter::repeat_with(&mut draw).take(TRIES);
-                        values.push(tries.find(inside).unwrap_or_else(|| {
-                            // Within what `to_data` lets a number be.
-                            let [low_end, high_end] = [low, high].map(|x| scaling.to_model(scaling.to_data(scaling.to_model(x))));
-                            let x = head.law.sample_inside(&eta[head.eta.clone()], low_end, high_end, rng);
-                            scaling.to_data(x).clamp(low, high)
-                        }));
+                        values.push(self.draw_cell(k, &eta[self.vae.heads[k].eta.clone()], Some(noise[k]), rng));
                     }
                 }
                 values

@@ -7,7 +7,7 @@
 //! ```
 //! The first is the ELBO for K = 1 (Kingma & Welling 2014) and IWAE for K > 1 (Burda et al. 2016), over observed cells
 //! only (Mattei & Frellsen 2019), conditional on what is visible (Ivanov et al. 2019); the second trains the path that
-//! fills take (Sohn et al. 2015, section 4.2). β warms the divergence up.
+//! fills take (Sohn et al. 2015, section 4.2). β weighs the divergence ([`Divergence`]).
 
 use ndarray::{Array1, Array2, Axis};
 
@@ -57,6 +57,23 @@ impl<F: Real> Batch<F> {
             scored: Array2::from_elem((n, d), false),
             noise: Array2::zeros((n * k, vae.latent)),
         }
+    }
+}
+
+/// What the divergence of the encoder from the prior counts for in a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Divergence<F> {
+    /// β: grows to one, or stays below or above it.
+    pub weight: F,
+    /// Free bits λ (Kingma et al. 2016, appendix C.8): of rows with nothing visible, a unit costs nothing while its mean divergence
+    /// over the batch is below so many nats.
+    pub free: F,
+}
+
+impl<F: Real> Divergence<F> {
+    /// The bound itself.
+    pub const fn whole(one: F, zero: F) -> Divergence<F> {
+        Divergence { weight: one, free: zero }
     }
 }
 
@@ -120,6 +137,8 @@ pub(crate) struct Workspace<F> {
     decoded: Decoded<F>,
     /// (n, K): log w, and w̃ in the backward pass.
     log_w: Array2<F>,
+    /// β of each unit, (latent,): of rows with nothing visible, and of others.
+    beta: [Vec<F>; 2],
     /// (n, width).
     dh: Array2<F>,
     d_eta: Array2<F>,
@@ -132,6 +151,7 @@ impl<F: Real> Workspace<F> {
             context: vae.context(n),
             encoded: vae.encoded(n),
             log_w: Array2::zeros((n, k)),
+            beta: [0, 1].map(|_| vec![F::one(); vae.latent]),
             dh: Array2::zeros((n, vae.prior.width)),
             d_eta: Array2::zeros(decoded.eta.raw_dim()),
             decoded,
@@ -148,17 +168,21 @@ impl<F: Real> Workspace<F> {
 
     /// log w of the batch, (n, K).
     pub fn log_weights(&mut self, vae: &Vae, w: &[F], batch: &Batch<F>) -> &Array2<F> {
-        self.forward(vae, w, batch, F::one());
+        self.forward(vae, w, batch, Divergence::whole(F::one(), F::zero()));
         &self.log_w
     }
 
     /// log w, and ∂ Σ_j log p(x_j | z) / ∂η in `d_eta`.
-    fn forward(&mut self, vae: &Vae, w: &[F], batch: &Batch<F>, beta: F) {
-        let Workspace { context, encoded, decoded, log_w, d_eta, .. } = self;
+    fn forward(&mut self, vae: &Vae, w: &[F], batch: &Batch<F>, divergence: Divergence<F>) {
+        let Workspace { context, encoded, decoded, log_w, d_eta, beta, .. } = self;
         vae.condition(w, &batch.visible, &batch.count, context);
         let proposal = match batch.proposal {
             Proposal::Encoder => {
                 vae.encode(w, &batch.observed, encoded);
+                beta.iter_mut().for_each(|b| b.fill(divergence.weight));
+                if divergence.free > F::zero() {
+                    open_units(&encoded.posterior, &batch.count, divergence.free, &mut beta[0]);
+                }
                 &encoded.posterior
             }
             Proposal::Prior => &context.prior,
@@ -183,7 +207,8 @@ impl<F: Real> Workspace<F> {
                     if batch.proposal == Proposal::Encoder {
                         let at = r * latent..(r + 1) * latent;
                         let (z, noise) = (&z[at.clone()], &noise[at]);
-                        *log_w += beta * log_prior_over_proposal(&context.prior, &encoded.posterior, i, z, noise);
+                        let beta = &beta[usize::from(batch.count[i] > 0)];
+                        *log_w += log_prior_over_proposal(&context.prior, &encoded.posterior, i, z, noise, beta);
                     }
                 }
             },
@@ -196,12 +221,12 @@ impl<F: Real> Workspace<F> {
         vae: &Vae,
         w: &[F],
         batch: &Batch<F>,
-        beta: F,
+        divergence: Divergence<F>,
         estimator: Estimator,
         grad: &mut Gradient<F>,
     ) -> F {
-        self.forward(vae, w, batch, beta);
-        let Workspace { context, encoded, decoded, log_w, dh, d_eta } = self;
+        self.forward(vae, w, batch, divergence);
+        let Workspace { context, encoded, decoded, log_w, dh, d_eta, beta } = self;
         let k = log_w.ncols();
         let ln_k = F::of(k as f64).ln();
         let mut bound = F::zero();
@@ -227,7 +252,9 @@ impl<F: Real> Workspace<F> {
         let q = &mut encoded.posterior;
         for (r, &share) in share.iter().enumerate() {
             let i = r / k;
+            let beta = &beta[usize::from(batch.count[i] > 0)];
             for u in 0..latent {
+                let beta = beta[u];
                 let (e, g) = (batch.noise[(r, u)], decoded.dz[(r, u)]);
                 if batch.proposal == Proposal::Prior {
                     prior.raw[(i, u)] += g;
@@ -272,14 +299,29 @@ pub(crate) fn log_prob<F: Real>(heads: &[Head], eta: &[F], target: &[F], scored:
     total
 }
 
-/// log p(z | x_v) − log q(z | x_o) of row `i`; the normal constants cancel.
+/// Sets β to zero for units whose mean divergence from N(0, 1), over the rows with nothing visible, is below `free` nats.
+fn open_units<F: Real>(q: &Gaussians<F>, count: &Array1<usize>, free: F, beta: &mut [F]) {
+    let rows = || count.iter().enumerate().filter(|(_, visible)| **visible == 0).map(|(i, _)| i);
+    let n = F::of(rows().count().max(1) as f64);
+    for (u, beta) in beta.iter_mut().enumerate() {
+        let kl = |i: usize| {
+            let (mean, sd, ln_sd) = (q.mean[(i, u)], q.sd[(i, u)], q.ln_sd[(i, u)]);
+            F::of(0.5) * (mean * mean + sd * sd - F::one()) - ln_sd
+        };
+        if rows().map(kl).fold(F::zero(), |a, b| a + b) < free * n {
+            *beta = F::zero();
+        }
+    }
+}
+
+/// Σ_u β_u [log p(z_u | x_v) − log q(z_u | x_o)] of row `i`; the normal constants cancel.
 #[inline(always)]
-fn log_prior_over_proposal<F: Real>(prior: &Gaussians<F>, q: &Gaussians<F>, i: usize, z: &[F], noise: &[F]) -> F {
+fn log_prior_over_proposal<F: Real>(prior: &Gaussians<F>, q: &Gaussians<F>, i: usize, z: &[F], noise: &[F], beta: &[F]) -> F {
     let half = F::of(0.5);
     let mut total = F::zero();
     for (u, (&z, &e)) in z.iter().zip(noise).enumerate() {
         let t = (z - prior.mean[(i, u)]) / prior.sd[(i, u)];
-        total += half * (e * e - t * t) + q.ln_sd[(i, u)] - prior.ln_sd[(i, u)];
+        total += beta[u] * (half * (e * e - t * t) + q.ln_sd[(i, u)] - prior.ln_sd[(i, u)]);
     }
     total
 }
@@ -364,16 +406,19 @@ mod tests {
 
     #[test]
     fn the_whole_bound_meets_central_differences() {
-        for (proposal, k) in [(Proposal::Encoder, 3), (Proposal::Prior, 3), (Proposal::Encoder, 1), (Proposal::Prior, 1)] {
+        // Without free bits, with all units free, and with some.
+        let cases = [(3, 0.0), (3, 1e9), (3, 0.4), (1, 0.0)].map(|(k, free)| (Proposal::Encoder, k, free));
+        for (proposal, k, free) in cases.into_iter().chain([(Proposal::Prior, 3, 0.0), (Proposal::Prior, 1, 0.0)]) {
             let (vae, mut w, mut batch) = small();
             (batch.proposal, batch.noise) = (proposal, noise(k, 1));
             let mut work = Workspace::new(&vae, 3, k);
             let mut grad = Gradient::new(&vae);
-            let beta = if proposal == Proposal::Prior { 1.0 } else { 0.7 };
-            let total = work.bound_and_grad(&vae, &w, &batch, beta, Estimator::Pathwise, &mut grad);
+            let weight = if proposal == Proposal::Prior { 1.0 } else { 0.7 };
+            let divergence = Divergence { weight, free };
+            let total = work.bound_and_grad(&vae, &w, &batch, divergence, Estimator::Pathwise, &mut grad);
             let grad = grad.values().to_vec();
             let mut value = |w: &[f64]| {
-                work.forward(&vae, w, &batch, beta);
+                work.forward(&vae, w, &batch, divergence);
                 bound(&work.log_w).sum()
             };
             assert!((total - value(&w)).abs() < 1e-12);
@@ -388,7 +433,7 @@ mod tests {
         let mut work = Workspace::new(&vae, 3, 1);
         let mut one = |proposal, grad: &mut Gradient<f64>| {
             batch.proposal = proposal;
-            work.bound_and_grad(&vae, &w, &batch, 1.0, Estimator::DoublyReparameterised, grad);
+            work.bound_and_grad(&vae, &w, &batch, Divergence::whole(1.0, 0.0), Estimator::DoublyReparameterised, grad);
         };
         let (mut encoder, mut prior, mut both) = (Gradient::new(&vae), Gradient::new(&vae), Gradient::new(&vae));
         both.values.fill(f64::NAN);
@@ -417,7 +462,7 @@ mod tests {
         batch.noise = e.clone();
         let mut work = Workspace::new(&vae, 3, 3);
         let mut grad = Gradient::new(&vae);
-        work.bound_and_grad(&vae, &w, &batch, 1.0, Estimator::DoublyReparameterised, &mut grad);
+        work.bound_and_grad(&vae, &w, &batch, Divergence::whole(1.0, 0.0), Estimator::DoublyReparameterised, &mut grad);
         let grad = grad.values().to_vec();
         let fixed = w.clone();
         let (mut q, mut moved) = (vae.encoded(3), vae.encoded(3));

@@ -7,7 +7,7 @@ use crate::data::scaling::Features;
 use crate::kernel::{Real, vectorised};
 use crate::likelihood::{Head, Likelihood};
 use crate::model::net::{flat, flat_mut};
-use crate::model::{Context, Decoded, Vae};
+use crate::model::{Context, Decoded, Gaussians, Vae};
 
 /// Rows a product is made of when a fitted model is applied: always this many, padded, so that a row's answer does not
 /// depend on its company.
@@ -94,6 +94,20 @@ impl<F: Real> Block<F> {
                 },
             );
         }
+    }
+
+    /// η of the given latent points, (BLOCK, latent), one a row: (BLOCK, outputs). The block decodes one latent point at once.
+    pub fn decode(&mut self, vae: &Vae, w: &[F], z: ArrayView2<F>) -> &Array2<F> {
+        vae.condition(w, &self.visible, &self.count, &mut self.context);
+        self.decoded.z.assign(&z);
+        vae.decode(w, &self.context, &mut self.decoded);
+        &self.decoded.eta
+    }
+
+    /// The conditional prior p(z | x_v) of the block's rows.
+    pub fn prior(&mut self, vae: &Vae, w: &[F]) -> &Gaussians<F> {
+        vae.condition(w, &self.visible, &self.count, &mut self.context);
+        &self.context.prior
     }
 
     /// η of one latent point a row, z = m + s ⊙ noise: (BLOCK, outputs). `noise` is (BLOCK, latent); the block decodes one

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::data::scaling::{Rows, Scaling};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::bound::{Batch, Estimator, Gradient, Proposal, Workspace};
+use crate::model::bound::{Batch, Divergence, Estimator, Gradient, Proposal, Workspace};
 use crate::model::linear::{Conditional, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::model::{Vae, marginal_bias};
@@ -48,6 +48,12 @@ pub(crate) struct Plan {
     /// may gain together where each by itself does not, so that this is asked of tables of few columns only, where a
     /// straight line is often all there is.
     pub prove: bool,
+    /// Share of the training over which the divergence grows to its weight.
+    pub warm_up: f64,
+    pub kl_weight: f64,
+    pub free_bits: f64,
+    /// A plain autoencoder: z is the mean, and its divergence costs nothing.
+    pub plain: bool,
 }
 
 /// Tables of so many columns at most are taken for linear until held-out cells say otherwise.
@@ -93,6 +99,10 @@ impl Plan {
             held_share: if thousands < 2.0 { 0.1 } else { 0.04 },
             held_most: 5000,
             prove: d <= COLUMNS_TO_PROVE,
+            warm_up: 0.2,
+            kl_weight: 1.0,
+            free_bits: 0.0,
+            plain: false,
         }
     }
 
@@ -192,6 +202,7 @@ impl Trainer<'_> {
         let plan = self.plan;
         let Member { weights: first, held, .. } = self.untrained(member);
         let noise = normals((SCORE_DRAWS, self.vae.latent), &mut stream(self.seed, Purpose::Score, member as u64));
+        let noise = noise * if plan.plain { 0.0 } else { 1.0 };
         let threads = rayon::current_num_threads();
         // A member's share of the time, from its own start.
         let share = (threads as f64 / plan.members as f64).min(1.0);
@@ -389,16 +400,25 @@ fn choose_by_weight(weights: &[f64], rng: &mut Stream, rows: &mut [usize]) {
 
 impl Shard {
     /// Adds the gradient of some rows; `index` numbers member, step and shard, and says which path they take.
-    fn add_gradient(&mut self, of: (&Trainer, &HeldOut), index: (usize, usize, usize), beta: f32, rows: &[usize], w: &[f32]) {
+    fn add_gradient(
+        &mut self,
+        of: (&Trainer, &HeldOut),
+        index: (usize, usize, usize),
+        divergence: Divergence<f32>,
+        rows: &[usize],
+        w: &[f32],
+    ) {
         let (trainer, held) = of;
         let (member, step, s) = index;
         let mut rng = stream(trainer.seed, Purpose::Train, pair(member as u64, pair(step as u64, s as u64)));
         let encoder = (step + s).is_multiple_of(ENCODER_TURN);
         self.batch.proposal = if encoder { Proposal::Encoder } else { Proposal::Prior };
         hide(trainer, held, rows, &mut rng, self);
-        fill_normals(&mut self.batch.noise, &mut rng);
+        if !trainer.plan.plain {
+            fill_normals(&mut self.batch.noise, &mut rng);
+        }
         let Shard { batch, work, gradient, .. } = self;
-        work.bound_and_grad(trainer.vae, w, batch, beta, Estimator::DoublyReparameterised, gradient);
+        work.bound_and_grad(trainer.vae, w, batch, divergence, Estimator::DoublyReparameterised, gradient);
     }
 }
 
@@ -420,8 +440,10 @@ impl Objective for Fit<'_> {
         let mut order = self.order.borrow_mut();
         self.choose_rows(step, &mut order);
         let rows = &order.step;
-        // The divergence is warmed up over the first fifth.
-        let beta = (progress / 0.2).min(1.0) as f32;
+        let plan = self.trainer.plan;
+        let warm = if plan.warm_up > 0.0 { (progress / plan.warm_up).min(1.0) } else { 1.0 };
+        let weight = if plan.plain { 0.0 } else { plan.kl_weight * warm } as f32;
+        let divergence = Divergence { weight, free: plan.free_bits as f32 };
         let mut shards = self.shards.borrow_mut();
         for shard in shards.iter_mut() {
             shard.gradient.clear();
@@ -430,13 +452,13 @@ impl Objective for Fit<'_> {
         let (of, member) = ((self.trainer, self.held), self.member);
         if self.parallel {
             let (work, w) = (shards.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate(), &*w);
-            work.for_each(|(s, (shard, rows))| shard.add_gradient(of, (member, step, s), beta, rows, w));
+            work.for_each(|(s, (shard, rows))| shard.add_gradient(of, (member, step, s), divergence, rows, w));
         } else {
             // Each shard's sum by itself, then their sum: as on many threads, to the bit.
             let (shard, mut total) = (&mut shards[0], self.total.borrow_mut());
             for (s, rows) in rows.chunks(SHARD).enumerate() {
                 shard.gradient.clear();
-                shard.add_gradient(of, (member, step, s), beta, rows, w);
+                shard.add_gradient(of, (member, step, s), divergence, rows, w);
                 match s {
                     0 => std::mem::swap(&mut *total, &mut shard.gradient),
                     _ => total.add(&mut shard.gradient),

@@ -6,6 +6,7 @@ mod cells;
 mod faults;
 mod models;
 mod pooling;
+mod uses;
 
 use std::fs;
 use std::io::Write;
@@ -236,7 +237,11 @@ fn bad_input_is_one_clear_line_and_touches_nothing() {
             2,
             "unexpected argument '--epoch' found - tip: a similar argument exists: '--epochs'; see --help",
         ),
-        ("", 2, "a command is due: impute, fit, inspect, pool, schema, compare or ampute; see lacuna --help"),
+        (
+            "",
+            2,
+            "a command is due: impute, fit, inspect, generate, score, embed, interpolate, decode, pool, schema, compare or ampute; see lacuna --help",
+        ),
     ];
     for (call, code, message) in calls {
         let args: Vec<&str> = call.split_whitespace().collect();

@@ -6,9 +6,11 @@ use std::path::Path;
 use lacuna::evaluate::{self, CompareOptions};
 use lacuna::polars::prelude::*;
 use lacuna::{
-    ColumnKind, ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Family, Fit, Form, Imputations, Imputer, KnnConfig,
+    ColumnKind, ColumnSpec, CsvOptions, CsvTable, Error, ErrorKind, Family, Fit, Form, Generate, Imputations, Imputer, KnnConfig,
     MeanConfig, Schema, SchemaOptions, VaeConfig, VaeImputer, Warning,
 };
+
+use crate::uses::{model, plants};
 
 const PAGE: &str = include_str!("../../docs/errors.md");
 
@@ -432,12 +434,36 @@ fn of_results() -> Vec<String> {
     all
 }
 
+fn of_made_rows() -> Vec<String> {
+    let (model, plants) = (model(), plants());
+    let given = |column: &str, cell: &str| model.generate(&Generate::rows(1).given(column, cell)).unwrap_err().to_string();
+    let whole = df!("x" => (0..60).map(f64::from).collect::<Vec<_>>()).unwrap();
+    let quick = VaeConfig::default().epochs(1).hidden(8).members(1);
+    let gaps = quick.clone().fit(&whole).unwrap().generate(&Generate::rows(1).with_gaps()).unwrap_err();
+    let way = |to, steps| model.interpolate(&plants, 0, to, steps).unwrap_err().to_string();
+    let points = |df: DataFrame| model.decode(&df).unwrap_err().to_string();
+    vec![
+        given("colour", "pink"),
+        given("length", "long"),
+        given("id", "p1"),
+        gaps.to_string(),
+        way(240, 3),
+        way(1, 1),
+        points(df!("z1" => [0.0]).unwrap()),
+        points(df!("z1" => [0.0, 1.0], "z2" => [Some(0.0), None]).unwrap()),
+        quick.clone().warm_up(1.5).fit(&whole).unwrap_err().to_string(),
+        quick.plain_autoencoder().free_bits(0.1).fit(&whole).unwrap_err().to_string(),
+        Warning::Collapsed { units: 4 }.to_string(),
+        Warning::NotGenerated { column: "id".into(), why: "too many levels".into() }.to_string(),
+    ]
+}
+
 #[test]
 fn the_page_of_errors_holds_every_text_as_it_is() {
     let texts =
         [of_files(), of_cells(), of_settings(), between_tables(), of_models(), of_long_forms(), of_pooling(), constructed()]
             .concat();
-    let texts = [texts, of_calls(), of_damage(), of_command()].concat();
+    let texts = [texts, of_calls(), of_damage(), of_command(), of_made_rows()].concat();
     let elsewhere = other_tests();
     let page = page();
     let errors = page.iter().position(|l| *l == "column `b` has no observed value and stays empty").expect("warnings");

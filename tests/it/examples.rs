@@ -47,6 +47,21 @@ fn pooled_regression() {
 }
 
 #[test]
+fn generate() {
+    assert_eq!(last_line("generate"), "500 rows made for each of 3 questions");
+}
+
+#[test]
+fn interpolate() {
+    assert_eq!(last_line("interpolate"), "41 steps, both ends included");
+}
+
+#[test]
+fn molecules() {
+    assert_eq!(last_line("molecules"), "200 rows of tokens made plainly, and 200 with logP given");
+}
+
+#[test]
 fn every_example_is_run_here() {
     let source = include_str!("examples.rs");
     for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {

@@ -16,4 +16,5 @@ mod properties;
 mod store;
 #[cfg(feature = "lazy")]
 mod lazy;
+mod uses;
 mod vae;

@@ -1,5 +1,7 @@
 //! One cell as text: what it reads as, and how a filled one is written in its column's own format.
 
+use serde::{Deserialize, Serialize};
+
 /// The spellings of false and true that make a column Boolean.
 pub(super) const TRUTHS: [[&str; 2]; 5] = [["false", "true"], ["False", "True"], ["FALSE", "TRUE"], ["F", "T"], ["f", "t"]];
 
@@ -47,7 +49,7 @@ pub(super) struct Dress<'a> {
 }
 
 /// How an exponent is written: `e3`, `E-07`, `e+00`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Exponent {
     upper: bool,
     plus: bool,
@@ -178,7 +180,7 @@ pub(super) const TWO_63: f64 = 9_223_372_036_854_775_808.0;
 const MAX_DECIMALS: usize = 17;
 
 /// How the numbers of a column are written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct NumberFormat {
     decimal: char,
     prefix: String,
@@ -224,6 +226,17 @@ impl NumberFormat {
             positive: false,
             plus: true,
         }
+    }
+
+    /// Whether cells can have this format; a file may say anything.
+    pub fn is_sound(&self) -> bool {
+        let short = |text: &str| text.chars().count() <= 8;
+        let counts = self.decimals.iter().chain(&self.digits).chain([&self.numbers]);
+        matches!(self.decimal, '.' | ',')
+            && short(&self.prefix)
+            && short(&self.suffix)
+            && counts.into_iter().all(|&n| n < 1 << 48)
+            && self.exponent.is_none_or(|e| e.width <= MAX_DECIMALS)
     }
 
     /// Takes in one more cell, if it is dressed as the first one; a column has one currency and one separator.

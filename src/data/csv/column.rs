@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::CsvOptions;
 use super::cell::{Number, NumberFormat, TRUTHS, truths};
 use super::moment::{Found, MomentForm, MomentScan};
@@ -15,6 +17,13 @@ pub(super) struct TextColumn {
     pub form: CellForm,
     /// Every observed cell stands in quotes, so filled ones do too.
     pub quoted: bool,
+}
+
+impl TextColumn {
+    /// A column of a form that is known already.
+    pub fn of(name: &str, options: &CsvOptions, schema: &SchemaOptions, form: CellForm, quoted: bool) -> Result<TextColumn> {
+        Ok(TextColumn { missing: Scan::new(name, options, schema)?.missing, form, quoted })
+    }
 }
 
 /// Which cells are missing.
@@ -53,8 +62,10 @@ impl Missing {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum CellForm {
+    #[serde(with = "truth")]
     Truth([&'static str; 2]),
     Integer(NumberFormat),
     Float(NumberFormat),
@@ -63,13 +74,38 @@ pub(super) enum CellForm {
 }
 
 /// Where a column spells a stated level in its own way: `1.0` for the level `1`, `True` for `true`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Spelling {
     pub level_of: HashMap<String, String>,
     text_of: HashMap<String, String>,
 }
 
+/// A pair of [`TRUTHS`] in a file: the first of the two words.
+mod truth {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::TRUTHS;
+
+    pub fn serialize<S: Serializer>(pair: &[&'static str; 2], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(pair[0])
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[&'static str; 2], D::Error> {
+        let text = String::deserialize(from)?;
+        TRUTHS.into_iter().find(|pair| pair[0] == text).ok_or_else(|| serde::de::Error::custom("no pair of truths"))
+    }
+}
+
 impl CellForm {
+    /// Whether a scan of cells can have come to this form; a file may say anything.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            CellForm::Integer(format) | CellForm::Float(format) => format.is_sound(),
+            CellForm::Moment(form) => form.is_sound(),
+            CellForm::Truth(_) | CellForm::Text(_) => true,
+        }
+    }
+
     /// A level of the schema as this column writes it.
     pub fn level(&self, level: &str) -> String {
         match self {

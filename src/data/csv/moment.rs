@@ -4,11 +4,12 @@ use std::fmt::{self, Write};
 
 use ::polars::prelude::{DataType, TimeUnit, TimeZone};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// What the cells of a column are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Sort {
     Date,
     Time,
@@ -27,7 +28,7 @@ enum Moment {
 }
 
 /// Digits of a second behind `mark`, as few as `fewest` and as many as `most`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Fraction {
     mark: char,
     fewest: usize,
@@ -35,7 +36,7 @@ struct Fraction {
 }
 
 /// How a column writes its dates and times.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct MomentForm {
     sort: Sort,
     /// As strftime has it; of a format that was found, without fraction and offset.
@@ -44,12 +45,13 @@ pub(super) struct MomentForm {
     fraction: Option<Fraction>,
     zone: Option<String>,
     /// Seconds east of UTC that fills are written with.
+    #[serde(with = "offset")]
     offset: FixedOffset,
     unit: Unit,
 }
 
 /// What the cells ask of the unit they are counted in.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Unit {
     /// Some cell is between two microseconds.
     fine: bool,
@@ -319,7 +321,29 @@ impl MomentScan {
     }
 }
 
+/// An offset in a file: seconds east of UTC.
+mod offset {
+    use chrono::FixedOffset;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(offset: &FixedOffset, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i32(offset.local_minus_utc())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<FixedOffset, D::Error> {
+        FixedOffset::east_opt(i32::deserialize(from)?).ok_or_else(|| serde::de::Error::custom("no offset from UTC"))
+    }
+}
+
 impl MomentForm {
+    /// Whether cells can have this form; a file may say anything.
+    pub fn is_sound(&self) -> bool {
+        // A time zone's text ends the cell and is no part of the format.
+        let fraction = self.fraction.is_none_or(|f| f.fewest <= f.most && f.most <= 9);
+        let zone = self.zone.as_ref().is_none_or(|zone| zone.chars().count() <= 8);
+        fraction && zone && MomentForm::stated("", &self.format).is_ok()
+    }
+
     /// A format that the user states for a column: any strftime format that holds a whole date, a time of day, or both.
     pub fn stated(column: &str, format: &str) -> Result<MomentForm> {
         let wrong = || {
