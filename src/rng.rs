@@ -29,6 +29,8 @@ pub(crate) enum Purpose {
     Linear,
     /// Latent points by which held-out cells are scored; index = member.
     Score,
+    /// The rows of a file that a fit within a limit of memory sees; index = 0.
+    Sample,
 }
 
 /// The generator for `index` of `purpose` under `seed`.
