@@ -6,6 +6,7 @@ mod cells;
 mod faults;
 mod models;
 mod pooling;
+mod streaming;
 
 use std::fs;
 use std::io::Write;

@@ -11,6 +11,54 @@ pub(super) struct Field {
     form: Form,
 }
 
+/// How a field stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    Plain,
+    /// In quotes, without one inside.
+    Quoted,
+    /// With quotes inside its quotes, or text behind them.
+    Odd,
+}
+
+impl Field {
+    /// Its place in the text.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// As it stands in the text.
+    pub fn raw(self, text: &str) -> &str {
+        &text[self.range()]
+    }
+
+    /// What it says.
+    pub fn text(self, text: &str) -> Cow<'_, str> {
+        let raw = self.raw(text);
+        match self.form {
+            Form::Plain => Cow::Borrowed(raw),
+            Form::Quoted => Cow::Borrowed(&raw[1..raw.len() - 1]),
+            Form::Odd => Cow::Owned(unquoted(raw)),
+        }
+    }
+}
+
+/// What a field says that begins with a quote.
+fn unquoted(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut inside = false;
+    let mut rest = raw.char_indices().peekable();
+    while let Some((i, c)) = rest.next() {
+        match c {
+            '"' if i == 0 => inside = true,
+            '"' if inside && rest.next_if(|next| next.1 == '"').is_none() => inside = false,
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// The records of a text shorter than 4 GiB, one after the other. A line ends with LF, CRLF or CR; empty lines are passed over.
 pub(super) struct Records<'a> {
     text: &'a str,
     delimiter: u8,
