@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 mod ampute;
+mod apply;
 mod args;
 mod estimates;
 mod inspect;
@@ -10,10 +11,11 @@ mod output;
 mod uses;
 
 use std::fs::File;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read, Seek, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ use lacuna::{
     Progress, Report, Schema, SchemaOptions, Strategy, VaeConfig, VaeImputer, Warning,
 };
 
+use apply::{begin, fit_within, is_whole, remove_checkpoint, stream};
 use args::{Cli, Command, Method, Shape};
 use output::{Output, Written};
 
@@ -50,13 +53,17 @@ fn usage(message: impl Into<String>) -> Failure {
     Failure { code: 2, message: message.into() }
 }
 
+/// The file that keeps the training under way.
+static CHECKPOINT: OnceLock<PathBuf> = OnceLock::new();
+
 /// Runs the command.
 pub fn main() -> ExitCode {
     let interrupted = || {
-        output::abandon(130, |files| match files {
-            0 => say("lacuna: interrupted; no file was written\n"),
-            1 => say("lacuna: interrupted; 1 file was written before\n"),
-            n => say(&format!("lacuna: interrupted; {n} files were written before\n")),
+        output::abandon(130, |files| match (CHECKPOINT.get(), files) {
+            (Some(path), _) => say(&format!("lacuna: interrupted; the same command goes on from `{}`\n", path.display())),
+            (None, 0) => say("lacuna: interrupted; no file was written\n"),
+            (None, 1) => say("lacuna: interrupted; 1 file was written before\n"),
+            (None, n) => say(&format!("lacuna: interrupted; {n} files were written before\n")),
         })
     };
     // Without a handler Ctrl-C still ends the process; only a temporary file may stay.
@@ -124,8 +131,8 @@ enum Plan {
 
 impl Plan {
     /// Derives the settings; a flag of another method is an error, not ignored.
-    fn new(method: Method, flags: &args::Model, table: &args::Table) -> Result<Plan, Failure> {
-        let of_vae = of_vae(flags, table);
+    fn new(method: Method, flags: &args::Model, table: &args::Table, limits: &args::Limits) -> Result<Plan, Failure> {
+        let of_vae = of_vae(flags, table, limits);
         let strange = match method {
             Method::Vae => vec![("--k", flags.k.is_some(), "knn")],
             Method::Knn => of_vae.map(|(flag, given)| (flag, given, "vae")).to_vec(),
@@ -139,7 +146,7 @@ impl Plan {
             return Err(usage(format!("{flag} belongs to --method {of}; drop it, or change the method")));
         }
         Ok(match method {
-            Method::Vae => Plan::Vae(vae_config(flags)),
+            Method::Vae => Plan::Vae(vae_config(flags, limits.checkpoint.as_deref())),
             Method::Knn => Plan::Knn(knn_config(flags)),
             Method::Mean => Plan::Mean(Strategy::Mean),
             Method::Median => Plan::Mean(Strategy::Median),
@@ -160,7 +167,9 @@ impl Plan {
             ("--bounds", !table.bounds.is_empty()),
             ("--k", model.k.is_some()),
         ];
-        match of_fits.into_iter().chain(of_vae(model, table)).find(|(_, given)| *given) {
+        // Filling keeps within a limit too.
+        let of_vae = of_vae(model, table, &args.limits).into_iter().filter(|(flag, _)| *flag != "--max-memory");
+        match of_fits.into_iter().chain(of_vae).find(|(_, given)| *given) {
             Some((flag, _)) => {
                 Err(usage(format!("{flag} belongs to a fit, and --model is fitted already; drop it, or give it to lacuna fit")))
             }
@@ -178,7 +187,7 @@ impl Plan {
 }
 
 /// The flags that only a fit of the autoencoder takes, and which of them are given.
-fn of_vae(flags: &args::Model, table: &args::Table) -> [(&'static str, bool); 12] {
+fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(&'static str, bool); 14] {
     [
         ("--epochs", flags.epochs.is_some()),
         ("--latent-dim", flags.latent_dim.is_some()),
@@ -192,10 +201,12 @@ fn of_vae(flags: &args::Model, table: &args::Table) -> [(&'static str, bool); 12
         ("--time-limit", flags.time_limit.is_some()),
         ("--weights", table.weights.is_some()),
         ("--match", flags.matching.is_some()),
+        ("--checkpoint", limits.checkpoint.is_some()),
+        ("--max-memory", limits.max_memory.is_some()),
     ]
 }
 
-fn vae_config(flags: &args::Model) -> VaeConfig {
+fn vae_config(flags: &args::Model, checkpoint: Option<&Path>) -> VaeConfig {
     VaeConfig {
         epochs: flags.epochs,
         latent_dim: flags.latent_dim,
@@ -210,6 +221,7 @@ fn vae_config(flags: &args::Model) -> VaeConfig {
         threads: flags.threads,
         time_limit: flags.time_limit,
         donors: flags.matching.map(|args::Matching::Donors| DONORS),
+        checkpoint: checkpoint.map(Path::to_owned),
     }
 }
 
@@ -287,8 +299,6 @@ struct Loaded {
     source: Source,
     frame: DataFrame,
     schema: Schema,
-    /// How the file was read, if it is CSV.
-    read: (CsvOptions, SchemaOptions),
 }
 
 /// What the table was read from.
@@ -307,18 +317,35 @@ impl Source {
 }
 
 /// The input, open but not read.
-fn open(data: &Path) -> Result<Box<dyn Read>, Failure> {
+enum Input {
+    File(File),
+    Stdin,
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Input::File(file) => file.read(buffer),
+            Input::Stdin => std::io::stdin().read(buffer),
+        }
+    }
+}
+
+fn open(data: &Path) -> Result<Input, Failure> {
     if data == Path::new("-") {
-        return Ok(Box::new(std::io::stdin()));
+        return Ok(Input::Stdin);
     }
     match File::open(data) {
-        Ok(file) => Ok(Box::new(file)),
+        Ok(file) => Ok(Input::File(file)),
         Err(source) => Err(Error::from(ErrorKind::Io { path: Some(data.to_owned()), action: "read", source }).into()),
     }
 }
 
-/// Reads the table; for a model that is fitted already, as it was read then.
-fn load(mut input: Box<dyn Read>, args: &args::Table, model: Option<&VaeImputer>) -> Result<Loaded, Failure> {
+/// How the file is read, if it is CSV: its options, and what is stated of columns.
+type HowRead = (CsvOptions, SchemaOptions);
+
+/// Reads the file; for a model that is fitted already, as it was read then.
+fn read(mut input: Input, args: &args::Table, model: Option<&VaeImputer>) -> Result<(Source, HowRead), Failure> {
     let mut options = model.map(VaeImputer::csv_columns).unwrap_or_default();
     if let Some(path) = &args.schema {
         options.columns = read_schema(path)?;
@@ -335,18 +362,17 @@ fn load(mut input: Box<dyn Read>, args: &args::Table, model: Option<&VaeImputer>
         options = options.format(column, format);
     }
     let name = if args.data == Path::new("-") { Path::new("standard input") } else { &args.data };
+    let failed = |source| Error::from(ErrorKind::Io { path: Some(name.to_owned()), action: "read", source });
     // The content says what it is; the first bytes go back in front.
     let mut start = Vec::new();
-    let read = input.by_ref().take(6).read_to_end(&mut start);
-    read.map_err(|source| Error::from(ErrorKind::Io { path: Some(name.to_owned()), action: "read", source }))?;
+    input.by_ref().take(6).read_to_end(&mut start).map_err(failed)?;
     let is_arrow = ipc::is_arrow(&start) || is_arrow_name(name);
-    let input = std::io::Cursor::new(start).chain(input);
     let mut csv_options = model.map(|m| m.csv_options().clone()).unwrap_or_default();
     csv_options.delimiter = args.delimiter.unwrap_or(if is_tsv(&args.data) { b'\t' } else { b',' });
     csv_options.decimal = args.decimal.unwrap_or(csv_options.decimal);
     csv_options.na.extend(args.na.iter().map(|t| t.trim().to_string()));
     csv_options.not_applicable.extend(args.not_applicable.iter().map(|t| t.trim().to_string()));
-    let (source, frame) = if is_arrow {
+    if is_arrow {
         let of_csv = [
             ("--na", !args.na.is_empty()),
             ("--not-applicable", !args.not_applicable.is_empty()),
@@ -357,27 +383,49 @@ fn load(mut input: Box<dyn Read>, args: &args::Table, model: Option<&VaeImputer>
         if let Some((flag, _)) = of_csv.into_iter().find(|(_, given)| *given) {
             return Err(usage(format!("{flag} belongs to CSV, and `{}` is an Arrow file; drop it", name.display())));
         }
-        let batch = ipc::read_from(input, name)?;
-        let frame = to_frame(&batch)?;
-        (Source::Arrow(batch), frame)
-    } else {
-        let csv = match model {
-            Some(_) => CsvTable::read_fitted(input, name, &csv_options, &options)?,
-            None => CsvTable::read(input, name, &csv_options, &options)?,
-        };
-        let frame = csv.to_frame()?;
-        (Source::Csv(csv), frame)
+        let batch = ipc::read_from(std::io::Cursor::new(start).chain(input), name)?;
+        return Ok((Source::Arrow(batch), (csv_options, options)));
+    }
+    let csv = match input {
+        // Only a regular file can go back to its start.
+        Input::File(mut file) if file.metadata().is_ok_and(|m| m.is_file()) => {
+            file.rewind().map_err(failed)?;
+            match model {
+                Some(_) => CsvTable::open_fitted(file, name, &csv_options, &options)?,
+                None => CsvTable::open(file, name, &csv_options, &options)?,
+            }
+        }
+        input => {
+            let input = std::io::Cursor::new(start).chain(input);
+            match model {
+                Some(_) => CsvTable::read_fitted(input, name, &csv_options, &options)?,
+                None => CsvTable::read(input, name, &csv_options, &options)?,
+            }
+        }
+    };
+    for (column, format) in csv.formats() {
+        options = options.format(&column, &format);
+    }
+    Ok((Source::Csv(csv), (csv_options, options)))
+}
+
+/// Reads the table; for a model that is fitted already, as it was read then.
+fn load(input: Input, args: &args::Table, model: Option<&VaeImputer>) -> Result<Loaded, Failure> {
+    let (source, (_, options)) = read(input, args, model)?;
+    loaded(source, &options, model)
+}
+
+/// The table of a file.
+fn loaded(source: Source, options: &SchemaOptions, model: Option<&VaeImputer>) -> Result<Loaded, Failure> {
+    let frame = match &source {
+        Source::Csv(csv) => csv.to_frame()?,
+        Source::Arrow(batch) => to_frame(batch)?,
     };
     let schema = match model {
         Some(model) => model.schema().clone(),
-        None => Schema::infer_with(&frame, &options)?,
+        None => Schema::infer_with(&frame, options)?,
     };
-    if let Source::Csv(csv) = &source {
-        for (column, format) in csv.formats() {
-            options = options.format(&column, &format);
-        }
-    }
-    Ok(Loaded { source, frame, schema, read: (csv_options, options) })
+    Ok(Loaded { source, frame, schema })
 }
 
 /// Whether a file of this name holds Arrow IPC.
@@ -487,7 +535,7 @@ fn uncertainty(args: &args::Impute) -> Result<Option<(usize, f64)>, Failure> {
 fn impute(args: args::Impute) -> Result<(), Failure> {
     let plan = match args.model_file {
         Some(_) => Plan::refuse(&args).map(|()| None)?,
-        None => Some(Plan::new(args.method.unwrap_or(Method::Vae), &args.model, &args.table)?),
+        None => Some(Plan::new(args.method.unwrap_or(Method::Vae), &args.model, &args.table, &args.limits)?),
     };
     let uncertainty = uncertainty(&args)?;
     let donors = args.model.matching.is_some();
@@ -497,7 +545,10 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     }
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
     let paths = output_paths(&args, &path)?;
-    paths.iter().try_for_each(|path| check_files(&args.table, args.model_file.as_deref(), path, args.report.as_deref()))?;
+    let checkpoint = args.limits.checkpoint.as_deref();
+    let check = |path: &PathBuf| check_files(&args.table, args.model_file.as_deref(), path, args.report.as_deref(), checkpoint);
+    paths.iter().try_for_each(check)?;
+    begin(&args.model, &args.limits);
     let model = args.model_file.as_deref().map(VaeImputer::load).transpose()?;
     let model = model.map(|m| m.with_threads(args.model.threads));
     if let Some(model) = model.as_ref().filter(|m| !args.overimpute.is_empty() && m.training().config.donors.is_some()) {
@@ -511,8 +562,23 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     let mut outputs = paths.iter().map(|path| Output::open(path)).collect::<Result<Vec<_>, _>>()?;
     let report_file = args.report.as_deref().map(Output::open).transpose()?;
 
-    let Loaded { source, frame, schema, .. } = load(input, &args.table, model.as_ref())?;
+    let (source, (_, options)) = read(input, &args.table, model.as_ref())?;
     let format = Format::new(&args, &path, &source)?;
+    let limited = args.limits.max_memory.is_some();
+    if let (true, Some(flag)) = (limited, is_whole(&args)) {
+        return Err(usage(format!("{flag} looks at all rows at once and keeps no --max-memory; drop one of them")));
+    }
+    if limited && !matches!((&source, format), (Source::Csv(_), Format::Csv { .. })) {
+        return Err(usage("--max-memory belongs to CSV files in and out, Arrow files are taken whole; drop it"));
+    }
+    let model = match (model, &plan, &source) {
+        (None, Some(Plan::Vae(config)), Source::Csv(csv)) if limited => Some(fit_within(config, csv, &options, &args)?),
+        (model, ..) => model,
+    };
+    if let (Some(model), Source::Csv(csv), Format::Csv { round }, None) = (&model, &source, format, is_whole(&args)) {
+        return stream(model, csv, round, &args, outputs.remove(0), report_file);
+    }
+    let Loaded { source, frame, schema } = loaded(source, &options, model.as_ref())?;
     // Without a gap to fill all methods agree, and the quickest one answers.
     let idle = model.is_none()
         && args.overimpute.is_empty()
@@ -526,7 +592,7 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     meter.clear();
     let imputer = imputer?;
     let not_applicable = match &source {
-        Source::Csv(csv) => csv.not_applicable(),
+        Source::Csv(csv) => csv.not_applicable()?,
         Source::Arrow(_) => Vec::new(),
     };
     let product = match args.m {
@@ -556,8 +622,7 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         report.method = "nothing to fill".into();
     }
     if let Some(file) = report_file {
-        let text = json(&report);
-        file.publish(|out| write_text(out, &text))?;
+        write_report(&report, file)?;
     }
     let write = |product: &Product, out: &mut dyn Write| match (format, &source) {
         (Format::Csv { round }, Source::Csv(csv)) => product.write_csv(csv, round, out),
@@ -579,32 +644,58 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
             }
         }
     }
+    conclude(&report, written, &args)
+}
+
+fn write_report(report: &Report, file: Output) -> Result<(), Error> {
+    let text = json(report);
+    file.publish(|out| write_text(out, &text)).map(|_| ())
+}
+
+/// Says what was done.
+fn conclude(report: &Report, written: Written, args: &args::Impute) -> Result<(), Failure> {
+    remove_checkpoint(&args.limits);
     if !args.table.quiet && written == Written::Whole {
-        match frame.height() {
+        match report.rows {
             0 => say(&format!("warning: `{}` has a header and no rows: nothing to fill\n", args.table.data.display())),
             _ => say(&report.to_string()),
         }
     }
-    if args.strict { complete(&report) } else { Ok(()) }
+    if args.strict { complete(report) } else { Ok(()) }
 }
 
 fn fit(args: &args::Fit) -> Result<(), Failure> {
     if args.model.k.is_some() {
         return Err(usage("--k belongs to lacuna impute --method knn; drop it"));
     }
-    check_files(&args.table, None, &args.output, None)?;
+    check_files(&args.table, None, &args.output, None, args.limits.checkpoint.as_deref())?;
+    begin(&args.model, &args.limits);
     let input = open(&args.table.data)?;
     let output = Output::open(&args.output)?;
-    let Loaded { source, frame, schema, read: (options, columns) } = load(input, &args.table, None)?;
+    let (source, (options, columns)) = read(input, &args.table, None)?;
+    let config = vae_config(&args.model, args.limits.checkpoint.as_deref());
     let meter = Meter::new(args.table.quiet);
-    let imputer = vae_config(&args.model).fit_with_progress(&frame, &schema, &mut |p| meter.show(p));
-    meter.clear();
+    let mut show = |p: &Progress| meter.show(p);
     let imputer = match &source {
-        Source::Csv(csv) => imputer?.with_csv(csv, &options, &columns),
-        Source::Arrow(_) => imputer?,
+        Source::Csv(csv) => config
+            .fit_csv(csv, &columns, args.limits.max_memory, &mut show)
+            .map(|imputer| imputer.with_csv(csv, &options, &columns)),
+        Source::Arrow(_) if args.limits.max_memory.is_some() => {
+            return Err(usage("--max-memory belongs to CSV files, Arrow files are taken whole; drop it"));
+        }
+        Source::Arrow(batch) => {
+            let frame = to_frame(batch)?;
+            let schema = Schema::infer_with(&frame, &columns)?;
+            config.fit_with_progress(&frame, &schema, &mut show)
+        }
     };
+    meter.clear();
+    let imputer = imputer?;
     output.publish(|out| imputer.save_to(out))?;
-    say_warnings(source.warnings().iter().chain(schema.warnings()).chain(&imputer.warnings()), args.table.quiet);
+    remove_checkpoint(&args.limits);
+    let of_fit = imputer.warnings();
+    let warnings = imputer.schema().warnings().iter().chain(&of_fit);
+    say_warnings(source.warnings().iter().chain(warnings), args.table.quiet);
     if !args.table.quiet {
         say(&inspect::summary(&imputer, &args.output));
     }
@@ -633,13 +724,23 @@ fn output_paths(args: &args::Impute, path: &Path) -> Result<Vec<PathBuf>, Failur
 }
 
 /// Refuses outputs that would overwrite an input or each other.
-fn check_files(table: &args::Table, model: Option<&Path>, output: &Path, report: Option<&Path>) -> Result<(), Failure> {
+fn check_files(
+    table: &args::Table,
+    model: Option<&Path>,
+    output: &Path,
+    report: Option<&Path>,
+    checkpoint: Option<&Path>,
+) -> Result<(), Failure> {
     let same = |a: &Path, b: &Path| output::resolved(a) == output::resolved(b);
     let inputs = [Some(table.data.as_path()), table.schema.as_deref(), model];
     for out in [Some(output), report].into_iter().flatten().filter(|p| !output::is_standard(p)) {
         if inputs.into_iter().flatten().any(|i| i != Path::new("-") && same(i, out)) {
             return Err(usage(format!("`{}` is an input and an output; write to another file", out.display())));
         }
+    }
+    let mut others = inputs.into_iter().chain([Some(output), report]).flatten();
+    if let Some(twice) = checkpoint.filter(|c| others.any(|other| same(c, other))) {
+        return Err(usage(format!("`{}` is the checkpoint and another file; keep the checkpoint elsewhere", twice.display())));
     }
     match report {
         Some(r) if output::is_standard(r) && output::is_standard(output) => {
@@ -684,7 +785,7 @@ fn say_warnings<'a>(warnings: impl Iterator<Item = &'a Warning>, quiet: bool) {
 }
 
 fn pool(args: &args::Pool) -> Result<(), Failure> {
-    let pooled = estimates::pool(open(&args.estimates)?, args)?;
+    let pooled = estimates::pool(Box::new(open(&args.estimates)?), args)?;
     let text = match args.json {
         true => json(&pooled),
         false => estimates::table(&pooled, args.level),
@@ -703,13 +804,13 @@ fn schema(args: &args::Table) -> Result<(), Failure> {
 fn compare(args: &args::Compare) -> Result<(), Failure> {
     let mechanism = args.mechanism.parse()?;
     let input = open(&args.table.data)?;
-    let Loaded { source, frame, schema, .. } = load(input, &args.table, None)?;
+    let Loaded { source, frame, schema } = load(input, &args.table, None)?;
     let options = CompareOptions {
         mechanism,
         share: args.share,
         seed: args.model.seed,
         knn: knn_config(&args.model),
-        vae: vae_config(&args.model),
+        vae: vae_config(&args.model, None),
     };
     let meter = Meter::new(args.table.quiet);
     let compared = evaluate::compare(&frame, &schema, &options, &mut |p| meter.show(p));

@@ -359,8 +359,32 @@ pub enum Warning {
         /// Why it has no model.
         why: String,
     },
+    /// The fit saw some of the table's rows, as many as the memory allowed.
+    Sampled {
+        /// Rows that it saw, drawn at random.
+        rows: usize,
+        /// Rows of the table.
+        of: usize,
+    },
     /// Too few observed cells to hold any out: the fit has neither early stopping nor an expected error.
     NothingHeldOut,
+}
+
+impl Warning {
+    /// Takes in what another part of the same table says, if it says the same of the same column; cells are counted together.
+    pub(crate) fn absorb(&mut self, other: &Warning) -> bool {
+        match (&mut *self, other) {
+            (Warning::UnseenLevels { column, cells, .. }, Warning::UnseenLevels { column: same, cells: more, .. })
+            | (Warning::OutsideRange { column, cells, .. }, Warning::OutsideRange { column: same, cells: more, .. })
+            | (Warning::ExtraColumn { column, missing: cells }, Warning::ExtraColumn { column: same, missing: more })
+                if column == same =>
+            {
+                *cells += more;
+                true
+            }
+            _ => self == other,
+        }
+    }
 }
 
 impl fmt::Display for Warning {
@@ -454,6 +478,9 @@ impl fmt::Display for Warning {
             Warning::NotGenerated { column, why } => {
                 write!(f, "column `{column}` has no model and is missing in every row made: {why}")
             }
+            Warning::Sampled { rows, of } => {
+                write!(f, "the fit saw {rows} of {of} rows, drawn at random: as many as the memory allows")
+            }
             Warning::NothingHeldOut => {
                 f.write_str("too few observed cells to hold any out: no early stopping and no expected error")
             }
@@ -518,6 +545,7 @@ mod tests {
             Warning::NotFinite { .. } => 16,
             Warning::NotGenerated { .. } => 17,
             Warning::Collapsed { .. } => 18,
+            Warning::Sampled { .. } => 19,
         }
     }
 
@@ -565,6 +593,7 @@ mod tests {
             Warning::NotFinite { column: text("x"), epochs: 3, planned: 90 },
             Warning::NotGenerated { column: text("id"), why: text("too many levels") },
             Warning::Collapsed { units: 4 },
+            Warning::Sampled { rows: 900_000, of: 2_000_000 },
         ];
         assert!(kinds.iter().map(number_of_kind).eq(0..kinds.len()));
         assert!(warnings.iter().map(number_of_warning).eq(0..warnings.len()));

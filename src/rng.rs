@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     Generate,
     /// Which cells of such rows are gaps; index = row.
     Gaps,
+    /// The rows of a file that a fit within a limit of memory sees; index = 0.
+    Sample,
 }
 
 /// The generator for `index` of `purpose` under `seed`.

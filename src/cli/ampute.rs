@@ -11,7 +11,7 @@ use lacuna::evaluate::{AmputeOptions, Amputed, Curve, Pattern, ampute_with};
 
 use super::args;
 use super::output::{Output, Written, is_standard};
-use super::{Failure, Loaded, Source, check_files, is_arrow_name, load, open, say, say_warnings, usage};
+use super::{Failure, Loaded, Source, check_files, is_arrow_name, loaded, open, read, say, say_warnings, usage};
 
 /// Reads the table, hides cells, writes it.
 pub fn ampute(args: &args::Ampute) -> Result<(), Failure> {
@@ -35,10 +35,11 @@ pub fn ampute(args: &args::Ampute) -> Result<(), Failure> {
         allow_gaps: args.allow_gaps,
     };
     let path = args.output.as_deref().unwrap_or(Path::new("-"));
-    check_files(table, None, path, None)?;
+    check_files(table, None, path, None, None)?;
     let input = open(&table.data)?;
     let output = Output::open(path)?;
-    let Loaded { source, frame, schema, read: (csv_options, _) } = load(input, table, None)?;
+    let (source, (csv_options, columns)) = read(input, table, None)?;
+    let Loaded { source, frame, schema } = loaded(source, &columns, None)?;
     let arrow = match is_standard(path) {
         true => matches!(source, Source::Arrow(_)),
         false => is_arrow_name(path),

@@ -126,6 +126,8 @@ pub struct Impute {
     #[arg(long)]
     pub strict: bool,
     #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
     pub model: Model,
 }
 
@@ -147,6 +149,8 @@ pub struct Fit {
     /// Say more at the end: whether the latent space is alive
     #[arg(long, conflicts_with = "quiet")]
     pub verbose: bool,
+    #[command(flatten)]
+    pub limits: Limits,
     #[command(flatten)]
     pub model: Model,
 }
@@ -393,6 +397,20 @@ pub struct Model {
     pub matching: Option<Matching>,
 }
 
+/// What a long fit may take, and what it leaves when it is broken off.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub struct Limits {
+    /// Keep within this much memory: 500M, 2G. A fit of a CSV file that would take more sees as many of its rows, drawn at
+    /// random, as that holds (vae); filling takes little whatever the rows
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
+    pub max_memory: Option<u64>,
+    /// Keep the training in this file as it goes: the same command goes on from there after an interruption, to the same
+    /// output; it is removed at the end (vae)
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+}
+
 /// What drawn numbers are matched to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Matching {
@@ -480,6 +498,25 @@ fn delimiter(text: &str) -> Result<u8, String> {
     }
 }
 
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
+        Some(i) => text.split_at(i),
+        None => (text, ""),
+    };
+    let factor = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 1.0,
+        "K" | "KB" => 1e3,
+        "M" | "MB" => 1e6,
+        "G" | "GB" => 1e9,
+        "T" | "TB" => 1e12,
+        _ => f64::NAN,
+    };
+    match number.trim().parse::<f64>().unwrap_or(f64::NAN) * factor {
+        bytes if (1.0..1e18).contains(&bytes) => Ok(bytes as u64),
+        _ => Err("a size above zero is due, such as 500M or 2G".into()),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
         Some(i) => text.split_at(i),
@@ -518,6 +555,16 @@ mod tests {
         assert_eq!(delimiter(";"), Ok(b';'));
         for text in ["", "ab", "é", "\""] {
             assert!(delimiter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in [("500M", 500_000_000), ("1.5g", 1_500_000_000), ("300 MB", 300_000_000), ("7", 7), ("2k", 2000)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "-1G", "M", "5 stones", "nan", "1e300G"] {
+            assert!(size(text).unwrap_err().contains("such as 500M"), "{text}");
         }
     }
 

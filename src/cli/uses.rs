@@ -84,7 +84,7 @@ impl Target {
     fn open(args: &uses::Output, model: &Path, data: Option<&Path>) -> Result<Target, Failure> {
         let path = args.output.clone().unwrap_or_else(|| PathBuf::from("-"));
         let data = data.unwrap_or(Path::new("-")).to_owned();
-        check_files(&args::Table { data, ..args::Table::default() }, Some(model), &path, None)?;
+        check_files(&args::Table { data, ..args::Table::default() }, Some(model), &path, None, None)?;
         Ok(Target { arrow: !is_standard(&path) && is_arrow_name(&path), output: Output::open(&path)? })
     }
 

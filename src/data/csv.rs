@@ -1,36 +1,42 @@
 //! CSV in and out: bytes to a frame, and bytes with fills to bytes.
 //!
-//! The file is kept as its text and read three times: to learn how each column is written, to build the frame, and to find
-//! the gaps again. What is not a gap is copied byte for byte; a filled cell is written as its column writes its own.
+//! The file is read three times: to learn how each column is written, to build the frame, and to find the gaps again. What is
+//! not a gap is copied byte for byte; a filled cell is written as its column writes its own. Each reading goes block by block:
+//! a block's records are split on any thread, a column's cells are taken in on one.
 
 mod cell;
 mod column;
 mod emptied;
 mod form;
+mod frame;
 mod moment;
 mod records;
+mod source;
+mod write;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{BufWriter, Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
+use std::sync::Arc;
 
-use ::polars::prelude::{
-    BooleanChunkedBuilder, ChunkedBuilder, DataFrame, Float64Type, Int64Type, IntoColumn, IntoSeries, PlSmallStr,
-    PrimitiveChunkedBuilder, Series, StringChunkedBuilder,
-};
-use flate2::read::MultiGzDecoder;
+use ::polars::prelude::DataFrame;
+use ndarray_rand::rand::Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::data::schema::{Column, Schema, SchemaOptions};
-use crate::data::table::{Cells, Gaps};
+use crate::data::schema::SchemaOptions;
 use crate::error::{Error, ErrorKind, Result, Warning};
-use cell::TWO_63;
+use crate::rng::Stream;
 use column::{CellForm, Scan, TextColumn};
-use records::Records;
+use records::{Field, Records};
+use source::{BLOCK, Block, Blocks, Source, Trouble};
 
 pub(crate) use form::CsvForm;
 pub(crate) use records::quote;
+pub(crate) use write::{Appended, CsvWriter, Filling};
 
 /// How a CSV file is to be read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,28 +96,40 @@ impl Default for CsvOptions {
 #[derive(Clone, Debug)]
 pub struct CsvTable {
     path: PathBuf,
-    /// The file, its byte order mark included.
-    text: String,
+    source: Arc<Source>,
     delimiter: u8,
     newline: &'static str,
+    /// What stands before the first row: perhaps a byte order mark, and the header.
+    head: String,
     header: Vec<String>,
     rows: usize,
     columns: Vec<TextColumn>,
     warnings: Vec<Warning>,
+    /// Bytes of the blocks that it is read in.
+    block: usize,
 }
 
 const BOM: char = '\u{feff}';
-const GZIP: &[u8] = b"\x1f\x8b";
+/// A file of more bytes is not kept in memory.
+const KEPT: usize = 1 << 26;
 
 impl CsvTable {
     /// Reads a CSV file with a header; `path` names it in messages. A gzip file (by its first bytes) is unpacked, all members
-    /// of it. Memory: the text, whatever its number of cells.
+    /// of it. Memory: the text, or a few megabytes where that is longer than 64 MiB: then it goes to a temporary file.
     ///
     /// # Errors
     /// Reading or unpacking fails; an empty file, bad UTF-8, two columns of one name, a row with more or fewer fields than the
     /// header; text in a column that is stated to hold numbers or dates; infinities; an option that names no column.
     pub fn read(input: impl Read, path: &Path, options: &CsvOptions, schema: &SchemaOptions) -> Result<CsvTable> {
-        CsvTable::read_known(input, path, options, schema, true)
+        CsvTable::read_known(Source::new(input, KEPT), path, options, schema, true)
+    }
+
+    /// Reads a CSV file as [`CsvTable::read`] does; one longer than 64 MiB stays where it is and is read again for each use.
+    ///
+    /// # Errors
+    /// As [`CsvTable::read`]; each use, where the file changed in between.
+    pub fn open(file: File, path: &Path, options: &CsvOptions, schema: &SchemaOptions) -> Result<CsvTable> {
+        CsvTable::read_known(Source::of_file(file, KEPT), path, options, schema, true)
     }
 
     /// Reads a CSV file for a model that was fitted before; `schema` is what the model says of its columns
@@ -120,11 +138,19 @@ impl CsvTable {
     /// # Errors
     /// As [`CsvTable::read`], but for options that name no column.
     pub fn read_fitted(input: impl Read, path: &Path, options: &CsvOptions, schema: &SchemaOptions) -> Result<CsvTable> {
-        CsvTable::read_known(input, path, options, schema, false)
+        CsvTable::read_known(Source::new(input, KEPT), path, options, schema, false)
+    }
+
+    /// Opens a CSV file for a model that was fitted before: as [`CsvTable::open`] and [`CsvTable::read_fitted`].
+    ///
+    /// # Errors
+    /// As those.
+    pub fn open_fitted(file: File, path: &Path, options: &CsvOptions, schema: &SchemaOptions) -> Result<CsvTable> {
+        CsvTable::read_known(Source::of_file(file, KEPT), path, options, schema, false)
     }
 
     fn read_known(
-        mut input: impl Read,
+        source: std::result::Result<Source, Trouble>,
         path: &Path,
         options: &CsvOptions,
         schema: &SchemaOptions,
@@ -141,43 +167,41 @@ impl CsvTable {
             let expected = "a text that is not missing: such a cell is either a gap or not applicable";
             return Err(Error::config("not_applicable", format!("'{both}'"), expected));
         }
-        let mut bytes = Vec::new();
-        input.read_to_end(&mut bytes).map_err(|e| Error::io(Some(path), "read", e))?;
         let mut table = CsvTable {
             path: path.to_owned(),
-            text: String::new(),
+            source: Arc::new(Source::Memory(Vec::new())),
             delimiter: options.delimiter,
             newline: "\n",
+            head: String::new(),
             header: Vec::new(),
             rows: 0,
             columns: Vec::new(),
             warnings: Vec::new(),
+            block: BLOCK,
         };
-        if bytes.starts_with(GZIP) {
-            let mut unpacked = Vec::new();
-            let done = MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked);
-            done.map_err(|e| table.bad(None, format!("the gzip file is damaged ({e}); fetch or pack it again")))?;
-            bytes = unpacked;
-        }
-        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-            return Err(table.bad(None, "the file is UTF-16; save it as UTF-8".into()));
-        }
-        table.text = String::from_utf8(bytes).map_err(|e| table.not_utf8(&e))?;
+        table.source = Arc::new(source.map_err(|e| table.trouble(e, 0))?);
         table.read_header()?;
         if all_known {
             schema.check_names(&table.header)?;
         }
         let mut scans = table.header.iter().map(|name| Scan::new(name, options, schema)).collect::<Result<Vec<_>>>()?;
         let mut rows = 0;
-        let mut records = table.records();
-        records.next();
-        while records.next() {
-            table.check(&records, scans.len())?;
-            for (scan, (raw, text)) in scans.iter_mut().zip(records.both()) {
-                scan.see(raw, text, rows);
-            }
-            rows += 1;
+        let mut pass = table.pass()?;
+        while let Some(splits) = pass.next(AT_ONCE)? {
+            of_columns(&mut scans, |c, scans| {
+                let mut row = rows;
+                for split in &splits {
+                    for fields in split.records() {
+                        for (scan, field) in scans.iter_mut().zip(&fields[c..]) {
+                            scan.see(field.raw(&split.text), &field.text(&split.text), row);
+                        }
+                        row += 1;
+                    }
+                }
+            });
+            rows += splits.iter().map(Split::rows).sum::<usize>();
         }
+        drop(pass);
         let (columns, warnings): (Vec<_>, Vec<_>) =
             scans.into_iter().map(Scan::finish).collect::<Result<Vec<_>>>()?.into_iter().unzip();
         table.rows = rows;
@@ -217,72 +241,133 @@ impl CsvTable {
     /// The table as a frame; a missing cell is null.
     ///
     /// # Errors
-    /// polars refuses the columns.
+    /// polars refuses the columns; the file is on disk and changed.
     pub fn to_frame(&self) -> Result<DataFrame> {
-        let columns = self.header.iter().zip(&self.columns);
-        let mut builders: Vec<Builder> = columns.map(|(name, c)| Builder::new(name, &c.form, self.rows)).collect();
-        let mut records = self.records();
-        records.next();
-        while records.next() {
-            for ((builder, column), (raw, text)) in builders.iter_mut().zip(&self.columns).zip(records.both()) {
-                builder.push((!column.missing.is(raw, text)).then_some(text), column);
-            }
+        let mut builders = self.builders(self.rows);
+        let mut pass = self.pass()?;
+        while let Some(splits) = pass.next(AT_ONCE)? {
+            self.push(&mut builders, &splits);
         }
-        let columns = builders.into_iter().zip(&self.columns).map(|(b, column)| {
-            let series = b.finish();
-            match &column.form {
-                // Counts of days, micro- or nanoseconds so far.
-                CellForm::Moment(form) => Ok(series.cast(&form.dtype())?.into_column()),
-                _ => Ok(series.into_column()),
+        self.frame(builders, self.rows)
+    }
+
+    /// So many rows drawn at random, each set of them as likely as any other, in file order: all where there are no more.
+    ///
+    /// # Errors
+    /// As [`CsvTable::to_frame`].
+    pub(crate) fn sample(&self, rows: usize, rng: &mut Stream) -> Result<DataFrame> {
+        let rows = rows.min(self.rows);
+        let mut builders = self.builders(rows);
+        let mut pass = self.pass()?;
+        let (mut due, mut left) = (rows, self.rows);
+        while let Some(mut splits) = pass.next(AT_ONCE)? {
+            for split in &mut splits {
+                // One after the other, by the share of the rows to come that are still due (Knuth, TAOCP 2, 3.4.2, algorithm S).
+                let mut chosen = Vec::with_capacity(split.fields.len());
+                for fields in split.records() {
+                    if (rng.random_range(0..left.max(1))) < due {
+                        chosen.extend_from_slice(fields);
+                        due -= 1;
+                    }
+                    left = left.saturating_sub(1);
+                }
+                split.fields = chosen;
             }
-        });
-        Ok(DataFrame::new(self.rows, columns.collect::<Result<_>>()?)?)
+            self.push(&mut builders, &splits);
+        }
+        self.frame(builders, rows)
     }
 
-    fn bad(&self, line: Option<usize>, message: String) -> Error {
-        ErrorKind::Csv { path: self.path.clone(), line: line.map(|l| l as u64), message }.into()
+    /// Bytes of the file that are kept in memory, and bytes that a row of it takes as a frame, about.
+    pub(crate) fn memory(&self) -> (usize, usize) {
+        let (kept, bytes) = match &*self.source {
+            Source::Memory(bytes) => (bytes.len(), bytes.len() as u64),
+            Source::Disk { state, packed, .. } => (0, if *packed { 4 * state.0 } else { state.0 }),
+        };
+        let texts = self.columns.iter().filter(|c| matches!(c.form, CellForm::Text(_))).count();
+        // A text has a place of two words, and its letters.
+        let letters = if texts > 0 { bytes as usize / self.rows.max(1) } else { 0 };
+        (kept, 8 * self.header.len() + 8 * texts + letters)
     }
 
-    /// Says in which column of which line the first byte stands that is not UTF-8.
-    fn not_utf8(&self, e: &std::string::FromUtf8Error) -> Error {
-        let valid = String::from_utf8_lossy(&e.as_bytes()[..e.utf8_error().valid_up_to()]);
+    /// The rows in pieces of so many blocks, in order: one at least, if without rows.
+    pub(crate) fn chunks(&self, blocks: usize) -> Result<Chunks<'_>> {
+        Ok(Chunks { pass: self.pass()?, blocks, row: 0, first: true })
+    }
+
+    /// The same file, read in blocks of another size.
+    #[cfg(test)]
+    pub(crate) fn with_block(mut self, bytes: usize) -> CsvTable {
+        self.block = bytes;
+        self
+    }
+
+    fn bad(&self, line: Option<u64>, message: String) -> Error {
+        ErrorKind::Csv { path: self.path.clone(), line, message }.into()
+    }
+
+    /// What is wrong with the record at a place of the file.
+    fn bad_at(&self, at: u64, message: String) -> Error {
+        self.source.line(at).map_or_else(|e| self.trouble(e, at), |line| self.bad(Some(line), message))
+    }
+
+    fn trouble(&self, trouble: Trouble, at: u64) -> Error {
+        match trouble {
+            Trouble::Io(e) => Error::io(Some(&self.path), "read", e),
+            Trouble::Damaged(e) => self.bad(None, format!("the gzip file is damaged ({e}); fetch or pack it again")),
+            Trouble::Changed => {
+                self.bad(None, "the file changed while it was read; run again on a file that stays as it is".into())
+            }
+            Trouble::Endless => self.bad_at(at, "a record has no end within 1 GiB; close its quotes, or split the row".into()),
+        }
+    }
+
+    /// Says in which column of which line the first byte of a block stands that is not UTF-8.
+    fn not_utf8(&self, valid: &str, start: u64) -> Error {
         // The character stands in for the bad byte, so that it belongs to the field of that.
-        let text = format!("{}{}", valid.strip_prefix(BOM).unwrap_or(&valid), char::REPLACEMENT_CHARACTER);
-        let mut records = Records::new(&text, self.delimiter, false);
-        let (mut header, mut line, mut field) = (Vec::new(), 1, 0);
+        let text = format!("{valid}{}", char::REPLACEMENT_CHARACTER);
+        let text = if start == 0 { text.strip_prefix(BOM).unwrap_or(&text) } else { &text };
+        let mut records = Records::new(text, self.delimiter, false);
+        let (mut at, mut field) = (0, 0);
         while records.next() {
-            if line == 1 && header.is_empty() && records.line.end < text.len() {
-                header = records.texts();
-            }
-            (line, field) = (records.line_number(), records.fields.len() - 1);
+            (at, field) = (records.line.start, records.fields.len() - 1);
         }
-        let place = header.get(field).map_or_else(|| format!("field {}", field + 1), |name| format!("column `{name}`"));
-        self.bad(Some(line), format!("{place} is not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8"))
-    }
-
-    /// The text behind the byte order mark.
-    fn body(&self) -> &str {
-        self.text.strip_prefix(BOM).unwrap_or(&self.text)
-    }
-
-    fn records(&self) -> Records<'_> {
-        Records::new(self.body(), self.delimiter, self.header.len() == 1)
+        let place = self.header.get(field).map_or_else(|| format!("field {}", field + 1), |name| format!("column `{name}`"));
+        let message = format!("{place} is not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8");
+        self.bad_at(start + at as u64, message)
     }
 
     fn read_header(&mut self) -> Result<()> {
-        let mut records = self.records();
-        if !records.next() {
-            return Err(self.bad(None, "the file is empty; a header line with the column names is due".into()));
+        let blocks = self.source.blocks(0, self.delimiter, self.block).and_then(|mut blocks| blocks.next());
+        let block = blocks.map_err(|e| self.trouble(e, 0))?;
+        let empty = || self.bad(None, "the file is empty; a header line with the column names is due".into());
+        let Some(block) = block else { return Err(empty()) };
+        if block.bytes.starts_with(b"\xff\xfe") || block.bytes.starts_with(b"\xfe\xff") {
+            return Err(self.bad(None, "the file is UTF-16; save it as UTF-8".into()));
         }
-        self.check(&records, records.fields.len())?;
+        let (text, valid) = match utf8(block.bytes) {
+            Ok(text) => (text, true),
+            Err(valid) => (Cow::Owned(valid), false),
+        };
+        let text = text.as_ref();
+        let body = text.strip_prefix(BOM).unwrap_or(text);
+        let mark = text.len() - body.len();
+        let mut records = Records::new(body, self.delimiter, false);
+        if !records.next() || (!valid && records.line.end == body.len()) {
+            return Err(if valid { empty() } else { self.not_utf8(text, 0) });
+        }
+        let place = (mark + records.line.start) as u64;
+        if records.open_quote {
+            return Err(self.bad_at(place, NEVER_CLOSED.into()));
+        }
         let header: Vec<String> = records.texts();
-        let line = &self.body()[records.line.clone()];
+        let line = &body[records.line.clone()];
         let newline = ["\r\n", "\n", "\r"].into_iter().find(|end| line.ends_with(end)).unwrap_or("\n");
         let mut places: HashMap<&str, usize> = HashMap::new();
         for (i, name) in header.iter().enumerate() {
             if let Some(first) = places.insert(name, i) {
                 let message = format!("fields {} and {} are both called `{name}`; rename one", first + 1, i + 1);
-                return Err(self.bad(Some(records.line_number()), message));
+                return Err(self.bad_at(place, message));
             }
         }
         let mut warnings = Vec::new();
@@ -290,26 +375,45 @@ impl CsvTable {
             let other = [';', '\t', '|', ','].into_iter().find(|&c| c as u32 != u32::from(self.delimiter) && only.contains(c));
             warnings.extend(other.map(|delimiter| Warning::OneField { header: only.clone(), delimiter }));
         }
-        self.newline = newline;
-        self.header = header;
-        self.warnings = warnings;
+        let head = text[..mark + records.line.end].to_string();
+        (self.head, self.newline, self.header, self.warnings) = (head, newline, header, warnings);
         Ok(())
     }
 
-    /// Checks the record just read, which has `due` fields if all is well.
-    fn check(&self, records: &Records, due: usize) -> Result<()> {
-        let found = records.fields.len();
-        let message = if records.open_quote {
-            "a quoted field that starts in this row is never closed".to_string()
-        } else if found != due {
-            let fields = if found == 1 { "field" } else { "fields" };
-            format!(
-                "found {found} {fields} where the header has {due}; quote a field that holds the delimiter, or remove the row"
-            )
-        } else {
-            return Ok(());
-        };
-        Err(self.bad(Some(records.line_number()), message))
+    /// One reading of the rows.
+    fn pass(&self) -> Result<Pass<'_>> {
+        let blocks = self.source.blocks(self.head.len() as u64, self.delimiter, self.block).map_err(|e| self.trouble(e, 0))?;
+        Ok(Pass { table: self, blocks, at: self.head.len() as u64 })
+    }
+
+    /// Splits a block into its records, each of which has a field a column if all is well.
+    fn split<'a>(&self, block: Block<'a>) -> Result<Split<'a>> {
+        let due = self.header.len();
+        let mut fields = Vec::with_capacity(block.bytes.len() / 4);
+        let Block { bytes, start } = block;
+        let text = utf8(bytes).map_err(|valid| self.not_utf8(&valid, start))?;
+        {
+            let mut records = Records::new(&text, self.delimiter, due == 1);
+            std::mem::swap(&mut fields, &mut records.fields);
+            let mut before = 0;
+            while records.append() {
+                let found = records.fields.len() - before;
+                before += found;
+                if records.open_quote || found != due {
+                    let message = match records.open_quote {
+                        true => NEVER_CLOSED.to_string(),
+                        false => format!(
+                            "found {found} {} where the header has {due}; \
+                             quote a field that holds the delimiter, or remove the row",
+                            if found == 1 { "field" } else { "fields" }
+                        ),
+                    };
+                    return Err(self.bad_at(start + records.line.start as u64, message));
+                }
+            }
+            std::mem::swap(&mut fields, &mut records.fields);
+        }
+        Ok(Split { text, fields, columns: due })
     }
 
     /// Checks that a frame of `n` rows can be this file's.
@@ -319,263 +423,103 @@ impl CsvTable {
         }
         Err(Error::schema(format!("the frame has {n} rows and `{}` has {}", self.path.display(), self.rows)))
     }
+}
 
-    /// Copies the text with the cells in its gaps, and columns at its end.
-    pub(crate) fn write(
-        &self,
-        schema: &Schema,
-        gaps: &Gaps,
-        cells: &Cells,
-        added: &[Appended],
-        round: bool,
-        mut out: impl Write,
-    ) -> Result<()> {
-        if gaps.len() == 0 && added.is_empty() {
-            return out.write_all(self.text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io(None, "write", e));
-        }
-        let mut fills = self.fills(schema, gaps, cells, round)?;
-        let mut out = BufWriter::new(out);
-        let mut copy = || -> std::io::Result<()> {
-            let body = self.body();
-            out.write_all(&self.text.as_bytes()[..self.text.len() - body.len()])?;
-            let mut records = self.records();
-            let mut copied = 0;
-            records.next();
-            copied = self.append(&mut out, copied, &records, added, |a| &a.name)?;
-            for row in 0..self.rows {
-                records.next();
-                copied = copy_row(&mut out, body, copied, &records, row, &mut fills)?;
-                copied = self.append(&mut out, copied, &records, added, |a| &a.cells[row])?;
-            }
-            out.write_all(&body.as_bytes()[copied..])?;
-            out.flush()
-        };
-        copy().map_err(|e| Error::io(None, "write", e))
-    }
+const NEVER_CLOSED: &str = "a quoted field that starts in this row is never closed";
+/// Blocks that are split and taken in together.
+const AT_ONCE: usize = 8;
 
-    /// Writes tables under each other, with their number as `.imp` and that of the row as `.id` (1 to n) first; without cells,
-    /// the table as it is.
-    pub(crate) fn write_long(
-        &self,
-        schema: &Schema,
-        gaps: &Gaps,
-        tables: &[(usize, Option<&Cells>)],
-        added: &[Appended],
-        round: bool,
-        out: impl Write,
-    ) -> Result<()> {
-        if let Some(taken) = self.header.iter().find(|n| *n == ".imp" || *n == ".id") {
-            return Err(self.bad(None, format!("column `{taken}` has the name of one that the long form adds; rename it")));
-        }
-        let mut filled = Vec::new();
-        for &(imp, cells) in tables {
-            filled.push((imp, cells.map_or(Ok(Vec::new()), |cells| self.fills(schema, gaps, cells, round))?));
-        }
-        let mut out = BufWriter::new(out);
-        let copy = || -> std::io::Result<()> {
-            let (body, between) = (self.body(), char::from(self.delimiter));
-            out.write_all(&self.text.as_bytes()[..self.text.len() - body.len()])?;
-            let mut records = self.records();
-            records.next();
-            write!(out, ".imp{between}.id{between}")?;
-            let copied = self.append(&mut out, records.line.start, &records, added, |a| &a.name)?;
-            self.end_line(&mut out, &body[copied..records.line.end])?;
-            for (imp, mut fills) in filled {
-                let mut records = self.records();
-                records.next();
-                for row in 0..self.rows {
-                    records.next();
-                    write!(out, "{imp}{between}{}{between}", row + 1)?;
-                    let copied = copy_row(&mut out, body, records.line.start, &records, row, &mut fills)?;
-                    let copied = self.append(&mut out, copied, &records, added, |a| &a.cells[row])?;
-                    self.end_line(&mut out, &body[copied..records.line.end])?;
-                }
-            }
-            out.flush()
-        };
-        copy().map_err(|e| Error::io(None, "write", e))
-    }
+/// Hands each thread some of the columns, with the place of the first.
+fn of_columns<T: Send>(columns: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) {
+    let each = columns.len().div_ceil(rayon::current_num_threads()).max(1);
+    columns.par_chunks_mut(each).enumerate().for_each(|(i, some)| work(i * each, some));
+}
 
-    /// Copies the text from `copied` on up to the end of a record's last field and adds fields there; gives the place behind.
-    fn append<'a>(
-        &self,
-        out: &mut impl Write,
-        copied: usize,
-        records: &Records,
-        added: &'a [Appended],
-        text: impl Fn(&'a Appended) -> &'a str,
-    ) -> std::io::Result<usize> {
-        if added.is_empty() {
-            return Ok(copied);
-        }
-        let end = records.fields.last().map_or(copied, |field| field.end);
-        out.write_all(&self.body().as_bytes()[copied..end])?;
-        for a in added {
-            let text = text(a);
-            // An empty field stands for a missing cell.
-            let field = if text.is_empty() { Cow::Borrowed("") } else { quote(text, self.delimiter, false) };
-            write!(out, "{}{field}", char::from(self.delimiter))?;
-        }
-        Ok(end)
-    }
+/// One reading of the rows of a file.
+struct Pass<'a> {
+    table: &'a CsvTable,
+    blocks: Blocks<'a>,
+    at: u64,
+}
 
-    /// Writes what is left of a line, which ends even where the text does not.
-    fn end_line(&self, out: &mut impl Write, rest: &str) -> std::io::Result<()> {
-        out.write_all(rest.as_bytes())?;
-        if rest.ends_with(['\n', '\r']) { Ok(()) } else { out.write_all(self.newline.as_bytes()) }
-    }
-
-    /// Numbers or codes of levels of one column as it writes its own, without quotes.
-    pub(crate) fn texts(&self, column: &Column, cells: &[f64], round: bool) -> Vec<String> {
-        let at = self.header.iter().position(|name| name == column.name());
-        at.map_or_else(Vec::new, |at| {
-            let (text, delimiter) = (&self.columns[at], self.delimiter);
-            let levels = column.levels().iter().map(|l| text.form.level(l)).collect();
-            let fills = Fills { rows: &[], cells: &[], next: 0, column, text, levels, round, delimiter };
-            cells.iter().map(|&x| fills.text(x).map_or_else(String::new, Cow::into_owned)).collect()
-        })
-    }
-
-    /// The fills of each CSV column of the schema.
-    fn fills<'a>(&'a self, schema: &'a Schema, gaps: &'a Gaps, cells: &'a Cells, round: bool) -> Result<Vec<Option<Fills<'a>>>> {
-        let filled = schema.columns().iter().zip(&gaps.rows).filter(|(_, rows)| !rows.is_empty());
-        if let Some((column, _)) = filled.into_iter().find(|(c, _)| !self.header.iter().any(|name| name == c.name())) {
-            let (name, path) = (column.name(), self.path.display());
-            return Err(Error::schema(format!("column `{name}` of the filled table is not in `{path}`")));
+impl<'a> Pass<'a> {
+    /// At most so many blocks, split; `None` at the end.
+    fn next(&mut self, blocks: usize) -> Result<Option<Vec<Split<'a>>>> {
+        let mut some = Vec::with_capacity(blocks);
+        while some.len() < blocks {
+            let Some(block) = self.blocks.next().map_err(|e| self.table.trouble(e, self.at))? else { break };
+            self.at = block.start + block.bytes.len() as u64;
+            some.push(block);
         }
-        let columns = self.header.iter().zip(&self.columns);
-        // A column that the fit did not have passes through.
-        let one = |(name, text): (&String, &'a TextColumn)| {
-            let j = schema.columns().iter().position(|c| c.name() == name)?;
-            let column = &schema.columns()[j];
-            let levels = column.levels().iter().map(|l| text.form.level(l)).collect();
-            let delimiter = self.delimiter;
-            Some(Fills { rows: &gaps.rows[j], cells: &cells[j], next: 0, column, text, levels, round, delimiter })
-        };
-        Ok(columns.map(one).collect())
+        if some.is_empty() {
+            return Ok(None);
+        }
+        // All of them, so that the first of several errors is told.
+        let splits: Vec<Result<Split>> = some.into_par_iter().map(|block| self.table.split(block)).collect();
+        splits.into_iter().collect::<Result<Vec<_>>>().map(Some)
     }
 }
 
-/// A column that the output has beside those of the file: one text a row, at its end.
-pub(crate) struct Appended {
-    pub name: String,
-    pub cells: Vec<String>,
+/// Some bytes as text; of others the part that is.
+fn utf8(bytes: Cow<'_, [u8]>) -> std::result::Result<Cow<'_, str>, String> {
+    let valid = |bytes: &[u8], e: Utf8Error| String::from_utf8_lossy(&bytes[..e.valid_up_to()]).into_owned();
+    match bytes {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|e| valid(bytes, e)),
+        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|e| valid(e.as_bytes(), e.utf8_error())),
+    }
 }
 
-/// Copies the text from `copied` on up to the last gap of a row, with the fills in its gaps; gives the place behind that.
-fn copy_row(
-    out: &mut impl Write,
-    text: &str,
-    mut copied: usize,
-    records: &Records,
+/// A block and its fields.
+struct Split<'a> {
+    text: Cow<'a, str>,
+    fields: Vec<Field>,
+    columns: usize,
+}
+
+impl Split<'_> {
+    fn rows(&self) -> usize {
+        self.fields.len() / self.columns
+    }
+
+    fn records(&self) -> impl Iterator<Item = &[Field]> {
+        self.fields.chunks_exact(self.columns)
+    }
+}
+
+/// Some rows of a file.
+pub(crate) struct Chunk<'a> {
+    splits: Vec<Split<'a>>,
+    /// The place of the first row in the file, 0-based.
+    pub first: usize,
+    pub rows: usize,
+}
+
+/// A file's rows in pieces.
+pub(crate) struct Chunks<'a> {
+    pass: Pass<'a>,
+    blocks: usize,
     row: usize,
-    fills: &mut [Option<Fills>],
-) -> std::io::Result<usize> {
-    for (field, fills) in records.fields.iter().zip(fills) {
-        if let Some(fill) = fills.as_mut().and_then(|fills| fills.at(row)) {
-            out.write_all(&text.as_bytes()[copied..field.start])?;
-            out.write_all(fill.as_bytes())?;
-            copied = field.end;
-        }
-    }
-    Ok(copied)
+    first: bool,
 }
 
-/// The filled cells of one column as fields, row by row.
-struct Fills<'a> {
-    rows: &'a [usize],
-    cells: &'a [f64],
-    next: usize,
-    column: &'a Column,
-    text: &'a TextColumn,
-    /// Each level as this file writes it.
-    levels: Vec<String>,
-    round: bool,
-    delimiter: u8,
-}
-
-impl Fills<'_> {
-    /// The fill of a row, if it has one; rows are asked for in ascending order.
-    fn at(&mut self, row: usize) -> Option<String> {
-        if self.rows.get(self.next) != Some(&row) {
-            return None;
-        }
-        let x = self.cells[self.next];
-        self.next += 1;
-        let text = self.text(x)?;
-        Some(quote(&text, self.delimiter, self.text.quoted).into_owned())
-    }
-
-    /// The text of a number or a level.
-    fn text(&self, x: f64) -> Option<Cow<'_, str>> {
-        if self.column.kind().has_levels() {
-            return self.levels.get(x as usize).map(|l| Cow::Borrowed(l.as_str()));
-        }
-        let bounds = self.column.bounds();
-        let number = match &self.text.form {
-            // What the column is read as has to hold its fills too.
-            CellForm::Integer(format) => (format, x.clamp(-TWO_63, TWO_63.next_down())),
-            CellForm::Float(format) => (format, x),
-            CellForm::Moment(form) => return Some(Cow::Owned(form.write(self.column.admit(x), bounds))),
-            CellForm::Truth(_) | CellForm::Text(_) => return None,
+impl<'a> Chunks<'a> {
+    pub fn next(&mut self) -> Result<Option<Chunk<'a>>> {
+        let splits = match self.pass.next(self.blocks)? {
+            None if !std::mem::take(&mut self.first) => return Ok(None),
+            splits => splits.unwrap_or_default(),
         };
-        Some(Cow::Owned(match (self.round, number) {
-            (true, (format, x)) => format.rounded(self.column.admit(x), bounds),
-            (false, (format, x)) => format.exact(x.clamp(bounds.0, bounds.1)),
-        }))
-    }
-}
-
-/// A column of the frame under construction.
-enum Builder {
-    Truth(BooleanChunkedBuilder),
-    Integer(PrimitiveChunkedBuilder<Int64Type>),
-    Float(PrimitiveChunkedBuilder<Float64Type>),
-    Text(StringChunkedBuilder),
-}
-
-impl Builder {
-    fn new(name: &str, form: &CellForm, rows: usize) -> Builder {
-        let name = PlSmallStr::from_str(name);
-        match form {
-            CellForm::Truth(_) => Builder::Truth(BooleanChunkedBuilder::new(name, rows)),
-            CellForm::Integer(_) | CellForm::Moment(_) => Builder::Integer(PrimitiveChunkedBuilder::new(name, rows)),
-            CellForm::Float(_) => Builder::Float(PrimitiveChunkedBuilder::new(name, rows)),
-            CellForm::Text(_) => Builder::Text(StringChunkedBuilder::new(name, rows)),
-        }
-    }
-
-    fn push(&mut self, cell: Option<&str>, column: &TextColumn) {
-        match (self, &column.form) {
-            (Builder::Truth(b), CellForm::Truth(pair)) => b.append_option(cell.map(|t| t == pair[1])),
-            (Builder::Integer(b), CellForm::Integer(format)) => b.append_option(cell.and_then(|t| format.integer(t))),
-            (Builder::Integer(b), CellForm::Moment(form)) => b.append_option(cell.and_then(|t| form.value(t))),
-            (Builder::Float(b), CellForm::Float(format)) => b.append_option(cell.and_then(|t| format.float(t))),
-            (Builder::Text(b), CellForm::Text(spelling)) => {
-                b.append_option(cell.map(|t| spelling.level_of.get(t).map_or(t, String::as_str)));
-            }
-            // A builder is of its column's form.
-            (Builder::Truth(b), _) => b.append_null(),
-            (Builder::Integer(b), _) => b.append_null(),
-            (Builder::Float(b), _) => b.append_null(),
-            (Builder::Text(b), _) => b.append_null(),
-        }
-    }
-
-    fn finish(self) -> Series {
-        match self {
-            Builder::Truth(b) => b.finish().into_series(),
-            Builder::Integer(b) => b.finish().into_series(),
-            Builder::Float(b) => b.finish().into_series(),
-            Builder::Text(b) => b.finish().into_series(),
-        }
+        self.first = false;
+        let (first, rows) = (self.row, splits.iter().map(Split::rows).sum());
+        self.row += rows;
+        Ok(Some(Chunk { splits, first, rows }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::schema::{ColumnKind, ColumnSpec};
+    use crate::data::schema::{ColumnKind, ColumnSpec, Schema};
+    use crate::data::table::Gaps;
     use ::polars::prelude::{DataType, TimeUnit, TimeZone, df};
 
     fn read_with(csv: &str, schema: &SchemaOptions) -> Result<CsvTable> {

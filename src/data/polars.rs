@@ -9,6 +9,7 @@ use polars::prelude::{
     BooleanChunked, BooleanType, ChunkedArray, Column as PlColumn, DataFrame, DataType, IdxCa, IdxSize, IntoColumn, NamedFrom,
     NewChunkedArray, PlSmallStr, Series, StringChunked,
 };
+use rayon::prelude::*;
 
 use crate::data::schema::{Column, LEVEL_CAP, Profile, Role, Schema, SchemaOptions, Values};
 use crate::data::table::{Cells, Gaps, Table};
@@ -33,7 +34,9 @@ impl Schema {
         options.check_names(&names)?;
         let (df, _) = &learned(df, options.ignore.as_deref(), options.weights.as_deref())?;
         let profile = |c: &PlColumn| profile(c, options.leaves_out(c.name()));
-        let profiles = df.columns().iter().map(profile).collect::<Result<Vec<_>>>()?;
+        // All of them, so that the first of several errors is told.
+        let profiles: Vec<Result<Profile>> = df.columns().par_iter().map(profile).collect();
+        let profiles = profiles.into_iter().collect::<Result<Vec<_>>>()?;
         Schema::from_profiles(profiles, options)
     }
 }
@@ -266,13 +269,15 @@ impl Table {
         let mut gaps = Gaps { rows: vec![Vec::new(); schema.columns().len()], missing: vec![0; schema.columns().len()] };
         let mut warnings = Vec::new();
         let mut mismatches = Vec::new();
-        let place: HashMap<usize, usize> = schema.modelled().iter().enumerate().map(|(k, &j)| (j, k)).collect();
+        let mut place = vec![None; schema.columns().len()];
+        schema.modelled().iter().enumerate().for_each(|(k, &j)| place[j] = Some(k));
+        let mut found = Vec::new();
         for (j, column) in schema.columns().iter().enumerate() {
             let Ok(input) = df.column(&column.name) else {
                 // What is not modelled is not missed.
                 if !matches!(column.role, Role::Left(_)) {
                     match schema.lenient {
-                        true => warnings.push(Warning::AbsentColumn { column: column.name.clone() }),
+                        true => warnings.push((j, Warning::AbsentColumn { column: column.name.clone() })),
                         false => mismatches.push(format!("`{}` is absent, due {}", column.name, column.dtype)),
                     }
                 }
@@ -280,30 +285,29 @@ impl Table {
             };
             if matches!(column.role, Role::Left(_)) {
                 gaps.missing[j] = missing_cells(input)?;
-                continue;
-            }
-            if !agrees(&column.dtype, input.dtype()) {
+            } else if agrees(&column.dtype, input.dtype()) {
+                found.push((j, column, input));
+            } else {
                 mismatches.push(format!("`{}` is of type {}, due {}", column.name, input.dtype(), column.dtype));
-                continue;
             }
-            let codes = codes_of(input, column, &mut warnings)?;
-            for (row, cell) in codes.into_iter().enumerate() {
-                match cell {
-                    Cell::Missing => {
-                        gaps.missing[j] += 1;
-                        if column.asked {
-                            gaps.rows[j].push(row);
-                        }
-                    }
-                    Cell::Unseen => {}
-                    Cell::Observed(x) => {
-                        if let Some(&k) = place.get(&j) {
-                            values[(row, k)] = x;
-                        }
-                    }
+        }
+        // Some columns at a time: the codes of all of them would take as much as the table.
+        for some in found.chunks(rayon::current_num_threads()) {
+            let codes: Vec<_> = some.par_iter().map(|(_, column, input)| codes_of(input, column)).collect();
+            for (&(j, column, _), codes) in some.iter().zip(codes) {
+                let Codes { values: codes, missing, unseen } = codes?;
+                warnings.extend(unseen.map(|w| (j, w)));
+                gaps.missing[j] = missing.len();
+                if column.asked {
+                    gaps.rows[j] = missing;
+                }
+                if let Some(k) = place[j] {
+                    values.column_mut(k).iter_mut().zip(codes).for_each(|(cell, x)| *cell = x);
                 }
             }
         }
+        warnings.sort_by_key(|(j, _)| *j);
+        let mut warnings: Vec<Warning> = warnings.into_iter().map(|(_, w)| w).collect();
         let constant = |j: &usize| matches!(schema.columns()[*j].role, Role::Constant(_)) && !gaps.rows[*j].is_empty();
         let column = |j: usize| schema.columns()[j].name.clone();
         warnings.extend((0..gaps.rows.len()).filter(constant).map(|j| Warning::ConstantColumn { column: column(j) }));
@@ -349,42 +353,56 @@ fn agrees(fitted: &DataType, found: &DataType) -> bool {
         || (*fitted == DataType::Boolean && text(found))
 }
 
-enum Cell {
-    Missing,
-    Unseen,
-    Observed(f64),
+/// The cells of a column as the schema reads them.
+struct Codes {
+    /// Numbers or codes of levels; NaN where unobserved.
+    values: Vec<f64>,
+    /// Rows of missing cells; a level that the schema lacks is not missing.
+    missing: Vec<usize>,
+    unseen: Option<Warning>,
 }
 
-fn codes_of(input: &PlColumn, column: &Column, warnings: &mut Vec<Warning>) -> Result<Vec<Cell>> {
+fn codes_of(input: &PlColumn, column: &Column) -> Result<Codes> {
     let code: HashMap<&str, usize> = column.levels.iter().enumerate().map(|(i, l)| (l.as_str(), i)).collect();
     let mut unseen: Option<(usize, String)> = None;
     let mut level = |text: &str| match code.get(text) {
-        Some(&i) => Cell::Observed(i as f64),
+        Some(&i) => i as f64,
         None => {
             unseen.get_or_insert_with(|| (0, text.to_string())).0 += 1;
-            Cell::Unseen
+            f64::NAN
         }
     };
-    let cells = match observe(input)? {
-        Observed::Floats(cells) => {
-            let mut seen = |x: f64| if column.kind.is_numeric() { Cell::Observed(x) } else { level(&float_level(x + 0.0)) };
-            cells.into_iter().map(|x| if x.is_nan() { Cell::Missing } else { seen(x) }).collect()
+    let numeric = column.kind.is_numeric();
+    let rows = |missing: &mut dyn Iterator<Item = bool>| missing.enumerate().filter(|(_, m)| *m).map(|(row, _)| row).collect();
+    let (values, missing): (Vec<f64>, Vec<usize>) = match observe(input)? {
+        Observed::Floats(mut cells) => {
+            let missing = rows(&mut cells.iter().map(|x| x.is_nan()));
+            if !numeric {
+                cells.iter_mut().filter(|x| !x.is_nan()).for_each(|x| *x = level(&float_level(*x + 0.0)));
+            }
+            (cells, missing)
         }
         Observed::Stored(cells) => {
-            let mut seen = |x: i128| match column.kind.is_numeric() {
-                true => Cell::Observed(physical::number(input.dtype(), x)),
+            let mut seen = |x: i128| match numeric {
+                true => physical::number(input.dtype(), x),
                 false => level(&physical::text(input.dtype(), x)),
             };
-            cells.into_iter().map(|x| x.map_or(Cell::Missing, &mut seen)).collect()
+            let missing = rows(&mut cells.iter().map(Option::is_none));
+            (cells.into_iter().map(|x| x.map_or(f64::NAN, &mut seen)).collect(), missing)
         }
         Observed::Texts { codes, distinct } => {
-            codes.into_iter().map(|c| c.map_or(Cell::Missing, |c| level(&distinct[c as usize]))).collect()
+            let missing = rows(&mut codes.iter().map(Option::is_none));
+            // One look-up a distinct text, not one a cell.
+            let known: Vec<f64> = distinct.iter().map(|t| code.get(t.as_str()).map_or(f64::NAN, |&i| i as f64)).collect();
+            let mut seen = |c: u32| match known[c as usize] {
+                x if x.is_nan() => level(&distinct[c as usize]),
+                x => x,
+            };
+            (codes.into_iter().map(|c| c.map_or(f64::NAN, &mut seen)).collect(), missing)
         }
     };
-    if let Some((cells, example)) = unseen {
-        warnings.push(Warning::UnseenLevels { column: column.name.clone(), cells, example });
-    }
-    Ok(cells)
+    let unseen = unseen.map(|(cells, example)| Warning::UnseenLevels { column: column.name.clone(), cells, example });
+    Ok(Codes { values, missing, unseen })
 }
 
 /// The frame with the given cells in its gaps; every other cell is copied, the schema of the frame stays.

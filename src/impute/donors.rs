@@ -43,6 +43,11 @@ impl Donors {
                 .all(|(donors, numbers)| (numbers || donors.is_empty()) && donors.iter().all(finite) && sorted(donors))
     }
 
+    /// Observed cells.
+    pub fn len(&self) -> usize {
+        self.columns.iter().map(Vec::len).sum()
+    }
+
     /// Whether the model's column `k` takes its values from donors.
     pub fn has(&self, k: usize) -> bool {
         !self.columns[k].is_empty()

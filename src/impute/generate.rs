@@ -217,7 +217,7 @@ impl VaeImputer {
             return Err(Error::config(format!("the given {column}"), format!("'{example}'"), one_of(levels)));
         }
         table.warnings = not_generated(&schema);
-        let values = in_pool(self.threads, || self.draw_rows(&table, options.seed))??;
+        let values = in_pool(self.threads, || self.draw_made(&table, options.seed))??;
         let cells = cells_of(&table, |row, k| values[(row, k)]);
         let gaps = options.with_gaps.then(|| self.gaps_of_rows(&schema, options));
         self.made(&frame, csv, table, cells, gaps.as_deref())
@@ -275,7 +275,7 @@ impl VaeImputer {
     }
 
     /// One value a row and modelled column, in data units: the table's own where it has one, the others drawn.
-    fn draw_rows(&self, table: &Table, seed: u64) -> Result<Array2<f64>> {
+    fn draw_made(&self, table: &Table, seed: u64) -> Result<Array2<f64>> {
         let mut tilts: Vec<Vec<f64>> =
             self.likeness.supports.iter().map(|s| vec![1.0; s.as_ref().map_or(0, Support::len)]).collect();
         if table.n() > 0 {

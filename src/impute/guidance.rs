@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use ndarray::ArrayView2;
 use serde::Serialize;
 
-use crate::data::schema::ColumnKind;
+use crate::data::schema::{Column, ColumnKind, Schema};
 use crate::data::table::{Cells, Table};
 use crate::pool::{pool_scalar, suggested_m};
 
@@ -47,35 +48,71 @@ impl fmt::Display for Guidance {
     }
 }
 
-/// `None` for a single draw, or where no column has a mean that varies.
-pub(crate) fn guide(table: &Table, draws: &[Cells]) -> Option<Guidance> {
-    let m = draws.len();
-    if m < 2 {
-        return None;
-    }
-    let modelled = table.schema.modelled().iter().zip(table.values.columns());
-    let of_column = |(&j, values): (&usize, ndarray::ArrayView1<f64>)| {
-        let column = &table.schema.columns()[j];
-        let has_mean = column.kind().is_numeric() || column.kind() == ColumnKind::Binary;
-        if !has_mean || table.gaps.rows[j].is_empty() {
-            return None;
-        }
-        let observed = values.iter().copied().filter(|x| !x.is_nan());
-        let means = draws.iter().map(|cells| mean_and_variance(observed.clone().chain(cells[j].iter().copied())));
-        let (means, variances): (Vec<f64>, Vec<f64>) = means.unzip();
-        let df = table.n() as f64 - 1.0;
-        // Without variance, or beyond the range of f64, there is no fraction.
-        let fmi = pool_scalar(&means, &variances, df).ok().map(|p| p.fmi).filter(|fmi| (0.0..=1.0).contains(fmi))?;
-        Some(MissingInformation { column: column.name().to_string(), fmi })
-    };
-    let means: Vec<MissingInformation> = modelled.filter_map(of_column).collect();
-    let largest = means.iter().map(|m| m.fmi).max_by(f64::total_cmp)?;
-    Some(Guidance { m, suggested_m: suggested_m(largest, m).ok()?, means })
+/// The mean and variance of every column that has a mean, completed by each of several draws; rows come in any pieces.
+pub(crate) struct Means {
+    /// One list a modelled column, an entry a draw; `None` where a column has no mean.
+    columns: Vec<Option<Vec<Moments>>>,
+    gaps: Vec<usize>,
 }
 
-/// Mean of a column and the variance of that mean.
-fn mean_and_variance(x: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let n = x.clone().count() as f64;
-    let mean = x.clone().sum::<f64>() / n;
-    (mean, x.map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0) / n)
+/// Running mean and sum of squares about it (Welford 1962).
+#[derive(Clone, Copy, Default)]
+struct Moments {
+    n: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Moments {
+    fn add(&mut self, x: f64) {
+        self.n += 1.0;
+        let from = x - self.mean;
+        self.mean += from / self.n;
+        self.squares += from * (x - self.mean);
+    }
+}
+
+impl Means {
+    /// Of `m` draws.
+    pub fn new(schema: &Schema, m: usize) -> Means {
+        let has_mean = |c: &Column| c.kind().is_numeric() || c.kind() == ColumnKind::Binary;
+        let columns = schema.modelled_columns().map(|c| has_mean(c).then(|| vec![Moments::default(); m])).collect();
+        Means { columns, gaps: vec![0; schema.modelled().len()] }
+    }
+
+    /// Takes in some rows as draw `i` completes them.
+    pub fn add(&mut self, schema: &Schema, values: ArrayView2<'_, f64>, i: usize, cells: &Cells) {
+        let columns = self.columns.iter_mut().zip(schema.modelled()).zip(values.columns());
+        for (k, ((moments, &j), values)) in columns.enumerate() {
+            if let Some(moments) = moments {
+                let observed = values.iter().copied().filter(|x| !x.is_nan());
+                observed.chain(cells[j].iter().copied()).for_each(|x| moments[i].add(x));
+                self.gaps[k] += cells[j].len();
+            }
+        }
+    }
+
+    /// `None` for a single draw, or where no column has a mean that varies.
+    pub fn guidance(&self, schema: &Schema) -> Option<Guidance> {
+        let of_column = |(k, column): (usize, &Column)| {
+            let moments = self.columns[k].as_ref().filter(|moments| self.gaps[k] > 0 && moments.len() > 1)?;
+            // The mean, and the variance of that mean.
+            let means = moments.iter().map(|x| (x.mean, x.squares / (x.n - 1.0) / x.n));
+            let (means, variances): (Vec<f64>, Vec<f64>) = means.unzip();
+            // Without variance, or beyond the range of f64, there is no fraction.
+            let fmi = pool_scalar(&means, &variances, moments[0].n - 1.0).ok()?.fmi;
+            (0.0..=1.0).contains(&fmi).then(|| MissingInformation { column: column.name().to_string(), fmi })
+        };
+        let means: Vec<MissingInformation> = schema.modelled_columns().enumerate().filter_map(of_column).collect();
+        let largest = means.iter().map(|m| m.fmi).max_by(f64::total_cmp)?;
+        let m = self.columns.iter().flatten().map(Vec::len).next()?;
+        Some(Guidance { m, suggested_m: suggested_m(largest, m).ok()?, means })
+    }
+}
+
+/// What the draws of a whole table say.
+pub(crate) fn guide(table: &Table, draws: &[Cells]) -> Option<Guidance> {
+    let mut means = Means::new(&table.schema, draws.len());
+    draws.iter().enumerate().for_each(|(i, cells)| means.add(&table.schema, table.values.view(), i, cells));
+    means.guidance(&table.schema)
 }

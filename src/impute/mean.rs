@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ::polars::prelude::DataFrame;
 use ndarray_rand::rand::Rng;
+use rayon::prelude::*;
 
 use crate::data::schema::Schema;
 use crate::data::table::{Cells, Table};
@@ -73,11 +74,12 @@ struct Centre {
 impl MeanImputer {
     /// Fits to a table, of which every modelled column has an observed cell.
     pub(crate) fn new(table: &Table, strategy: Strategy) -> MeanImputer {
-        let columns = table.schema.modelled_columns().zip(table.values.columns());
+        let columns: Vec<_> = table.schema.modelled_columns().zip(table.values.columns()).collect();
         let columns = columns
+            .into_par_iter()
             .map(|(column, cells)| {
                 let mut observed: Vec<f64> = cells.iter().copied().filter(|x| !x.is_nan()).collect();
-                observed.sort_by(f64::total_cmp);
+                observed.sort_unstable_by(f64::total_cmp);
                 let value = match strategy {
                     _ if column.kind.has_levels() => mode(&observed),
                     Strategy::Mean => weighted_mean(observed.iter().map(|&x| (x, 1.0))),

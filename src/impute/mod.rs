@@ -7,12 +7,14 @@ mod guidance;
 pub(crate) mod knn;
 pub(crate) mod latent;
 mod long;
+mod memory;
 pub(crate) mod mean;
 mod overimpute;
 pub(crate) mod vae;
 mod score;
 mod store;
 mod support;
+mod stream;
 mod uncertainty;
 
 use std::fmt;
@@ -303,6 +305,23 @@ impl Report {
         Report { method: fitted.method.clone(), rows: table.n(), columns, warnings, guidance: None, overimputed: Vec::new() }
     }
 
+    /// Takes in the report of further rows; the warnings before `own` are the fit's.
+    fn absorb(&mut self, other: Report, own: usize) {
+        self.rows += other.rows;
+        for (column, more) in self.columns.iter_mut().zip(other.columns) {
+            column.missing += more.missing;
+            column.filled += more.filled;
+            column.left += more.left;
+            column.not_applicable += more.not_applicable;
+            column.why = column.why.or(more.why);
+        }
+        for more in other.warnings.into_iter().skip(own) {
+            if !self.warnings[own..].iter_mut().any(|w| w.absorb(&more)) {
+                self.warnings.push(more);
+            }
+        }
+    }
+
     /// Cells left missing, over all columns.
     pub fn left(&self) -> usize {
         self.columns.iter().map(|c| c.left).sum()
@@ -429,11 +448,7 @@ pub struct Imputations {
 
 impl Imputations {
     pub(crate) fn new(df: &DataFrame, table: Table, mut draws: Vec<Cells>, fitted: &FittedInfo) -> Imputations {
-        for draw in &mut draws {
-            for (column, cells) in table.schema.columns().iter().zip(draw).filter(|(c, _)| c.kind.is_numeric()) {
-                cells.iter_mut().for_each(|x| *x = column.admit(*x));
-            }
-        }
+        admit(&table.schema, &mut draws);
         Imputations::of_cells(df, table, draws, fitted)
     }
 
@@ -564,6 +579,15 @@ impl Imputations {
         self.frame = appended(&self.frame, &added, &self.schema, &self.gaps)?;
         self.added.extend(added);
         Ok(self)
+    }
+}
+
+/// Makes drawn numbers what their columns can hold.
+fn admit(schema: &Schema, draws: &mut [Cells]) {
+    for draw in draws {
+        for (column, cells) in schema.columns().iter().zip(draw).filter(|(c, _)| c.kind.is_numeric()) {
+            cells.iter_mut().for_each(|x| *x = column.admit(*x));
+        }
     }
 }
 

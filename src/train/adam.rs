@@ -38,15 +38,15 @@ pub(crate) struct Adam {
     pub epochs: u64,
     pub time_limit: Option<Duration>,
     start: Instant,
-    weights: Vec<f32>,
-    m: Vec<f32>,
-    v: Vec<f32>,
-    step: usize,
-    norm: f64,
+    pub(super) weights: Vec<f32>,
+    pub(super) m: Vec<f32>,
+    pub(super) v: Vec<f32>,
+    pub(super) step: usize,
+    pub(super) norm: f64,
     /// Factor on the step size, cut on a plateau; and how many epochs since the best cost or the last cut.
-    factor: f32,
-    stale: u64,
-    cuts: u32,
+    pub(super) factor: f32,
+    pub(super) stale: u64,
+    pub(super) cuts: u32,
     first_counts: bool,
 }
 

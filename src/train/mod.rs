@@ -1,13 +1,14 @@
 //! Minibatches to weights: the hiding law, held-out cells, early stopping, the members of an ensemble.
 
 pub(crate) mod adam;
+pub(crate) mod checkpoint;
 pub(crate) mod pilot;
 pub(crate) mod settle;
 
 use std::cell::RefCell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use argmin::core::observers::{Observe, ObserverMode};
@@ -25,6 +26,7 @@ use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::model::{Vae, marginal_bias};
 use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
 use adam::{Adam, AdamState, Objective};
+use checkpoint::{Checkpoint, OfMember};
 
 /// Sizes and lengths of a fit, from the table's shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,6 +188,8 @@ pub(crate) struct Trainer<'a> {
     pub time_limit: Option<Duration>,
     pub start: Instant,
     pub stop: &'a AtomicBool,
+    /// Keeps where each network stands.
+    pub checkpoint: Option<Arc<Checkpoint>>,
 }
 
 impl Trainer<'_> {
@@ -210,14 +214,19 @@ impl Trainer<'_> {
         let start = Instant::now();
         let lost = OnceLock::new();
         let objective = Fit::new(self, plan.members < threads, member, &held, noise, &lost);
-        let solver =
+        let mut solver =
             Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, start)
                 .from_first(plan.prove);
-        let run = Executor::new(objective, solver)
-            .configure(|s| s.param(first).max_iters(plan.epochs as u64))
-            .add_observer(Reporter { epochs }, ObserverMode::Always)
-            .run()
-            .map_err(own_error)?;
+        let mut state = AdamState::new().param(first).max_iters(plan.epochs as u64);
+        if let Some(checkpoint) = &self.checkpoint {
+            checkpoint.resume(member, plan, &mut solver, &mut state)?;
+        }
+        let mut run =
+            Executor::new(objective, solver).configure(|_| state).add_observer(Reporter { epochs }, ObserverMode::Always);
+        if let Some(checkpoint) = self.checkpoint.clone() {
+            run = run.checkpointing(OfMember { checkpoint, member });
+        }
+        let run = run.run().map_err(own_error)?;
         let mut state = run.state;
         let done = state.get_iter() as usize;
         let best = state.take_best_param();
@@ -370,7 +379,8 @@ impl<'a> Fit<'a> {
         let batch = order.step.len();
         for b in 0..batch {
             let p = step * batch + b;
-            if p / n >= order.passes {
+            // More than one only where a training goes on.
+            while p / n >= order.passes {
                 let index = pair(self.member as u64, order.passes as u64);
                 let mut rng = stream(self.trainer.seed, Purpose::Shuffle, index);
                 if let Some(weights) = self.trainer.weights {

@@ -7,6 +7,7 @@ mod faults;
 mod models;
 mod pooling;
 mod uses;
+mod streaming;
 
 use std::fs;
 use std::io::Write;

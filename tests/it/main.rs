@@ -1,6 +1,7 @@
 //! All integration tests in one binary: each would link polars anew.
 
 mod allocations;
+mod checkpoints;
 mod arrow;
 mod cases;
 mod cli;

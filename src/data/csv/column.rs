@@ -31,6 +31,8 @@ impl TextColumn {
 pub(super) struct Missing {
     tokens: Vec<String>,
     not_applicable: Vec<String>,
+    /// The bytes that a token may begin with, or the blanks before it.
+    begins: Begins,
     /// Stated levels.
     levels: Vec<String>,
     /// `""` is an empty text; without the quotes the cell is missing.
@@ -40,9 +42,26 @@ pub(super) struct Missing {
 /// An empty field in quotes, and the token for it.
 const EMPTY_TEXT: &str = "\"\"";
 
+/// A set of bytes.
+#[derive(Clone, Debug)]
+struct Begins([bool; 256]);
+
+impl Begins {
+    fn of<'a>(tokens: impl Iterator<Item = &'a String>) -> Begins {
+        let mut set = [false; 256];
+        tokens.filter_map(|t| t.bytes().next()).for_each(|b| set[usize::from(b)] = true);
+        // Blanks: those of ASCII, and the others, which are longer.
+        (0..=b' ').chain(128..=255).for_each(|b| set[usize::from(b)] = true);
+        Begins(set)
+    }
+}
+
 impl Missing {
     /// Whether a cell is missing or not applicable, given as it stands in the file and as what it says.
     pub fn is(&self, raw: &str, text: &str) -> bool {
+        if text.bytes().next().is_some_and(|b| !self.begins.0[usize::from(b)]) {
+            return false;
+        }
         if raw == EMPTY_TEXT {
             return !self.empty_text;
         }
@@ -213,7 +232,13 @@ impl<'a> Scan<'a> {
             stated,
             decimal,
             delimiter: options.delimiter,
-            missing: Missing { tokens, not_applicable: options.not_applicable.clone(), levels, empty_text },
+            missing: Missing {
+                begins: Begins::of(tokens.iter().chain(&options.not_applicable)),
+                tokens,
+                not_applicable: options.not_applicable.clone(),
+                levels,
+                empty_text,
+            },
             spelling: Spelling::default(),
             observed: 0,
             quoted: 0,
@@ -275,10 +300,10 @@ impl<'a> Scan<'a> {
     }
 
     fn see_value(&mut self, text: &str, row: usize) {
+        let number = Number::read(text, self.decimal);
         if self.truths != 0 {
             self.truths &= truths(text);
         }
-        let number = Number::read(text, self.decimal);
         self.commas.see(text, number.as_ref());
         match number {
             Some(number) if number.value.is_infinite() && !number.whole => {

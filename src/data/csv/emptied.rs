@@ -2,8 +2,8 @@
 
 use std::io::{BufWriter, Write};
 
-use super::CsvTable;
 use super::records::quote;
+use super::{AT_ONCE, Chunk, CsvTable};
 use crate::error::{Error, Result};
 
 impl CsvTable {
@@ -15,7 +15,7 @@ impl CsvTable {
     /// let options = CsvOptions { not_applicable: vec!["n/a".into()], ..CsvOptions::default() };
     /// let csv = "x\n1\nn/a\n\n3\n";
     /// let table = CsvTable::read(csv.as_bytes(), "t.csv".as_ref(), &options, &SchemaOptions::default())?;
-    /// let cells = table.not_applicable();
+    /// let cells = table.not_applicable()?;
     /// assert_eq!(cells, [("x".to_string(), vec![1])]);
     /// let df = table.to_frame()?;
     /// let filled = MeanConfig::default().fit(&df)?.fill(&df)?.with_not_applicable(&cells)?;
@@ -24,47 +24,71 @@ impl CsvTable {
     /// assert_eq!(out, b"x\n1\nn/a\n2\n3\n");
     /// # Ok::<(), lacuna::Error>(())
     /// ```
-    pub fn not_applicable(&self) -> Vec<(String, Vec<usize>)> {
+    ///
+    /// # Errors
+    /// The file is on disk and changed.
+    pub fn not_applicable(&self) -> Result<Vec<(String, Vec<usize>)>> {
         let mut rows = vec![Vec::new(); self.columns.len()];
         if self.columns.iter().any(|c| c.missing.knows_not_applicable()) {
-            let mut records = self.records();
-            records.next();
-            for row in 0..self.rows {
-                records.next();
-                let cells = records.both().zip(&self.columns).zip(&mut rows);
-                let cells = cells.filter(|(((raw, text), column), _)| column.missing.is_not_applicable(raw, text));
-                cells.for_each(|(_, rows)| rows.push(row));
+            let mut chunks = self.chunks(AT_ONCE)?;
+            while let Some(chunk) = chunks.next()? {
+                self.add_not_applicable(&chunk, chunk.first, &mut rows);
             }
         }
+        Ok(self.named(rows))
+    }
+
+    /// Those of some rows, which count from the first of these.
+    pub(crate) fn chunk_not_applicable(&self, chunk: &Chunk<'_>) -> Vec<(String, Vec<usize>)> {
+        let mut rows = vec![Vec::new(); self.columns.len()];
+        if self.columns.iter().any(|c| c.missing.knows_not_applicable()) {
+            self.add_not_applicable(chunk, 0, &mut rows);
+        }
+        self.named(rows)
+    }
+
+    fn named(&self, rows: Vec<Vec<usize>>) -> Vec<(String, Vec<usize>)> {
         self.header.iter().cloned().zip(rows).filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    fn add_not_applicable(&self, chunk: &Chunk<'_>, first: usize, rows: &mut [Vec<usize>]) {
+        let records = chunk.splits.iter().flat_map(|split| split.records().map(|fields| (&*split.text, fields)));
+        for (row, (text, fields)) in (first..).zip(records) {
+            let cells = fields.iter().zip(&self.columns).zip(&mut *rows);
+            let cells = cells.filter(|((f, column), _)| column.missing.is_not_applicable(f.raw(text), &f.text(text)));
+            cells.for_each(|(_, rows)| rows.push(row));
+        }
     }
 
     /// Copies the text with `gap` in the given cells: one list of rows, ascending, a column of the file.
     pub(crate) fn write_emptied(&self, rows: &[&[usize]], gap: &str, out: impl Write) -> Result<()> {
         // An empty field without quotes is missing everywhere.
         let gap = if gap.is_empty() { gap.into() } else { quote(gap, self.delimiter, false) };
+        let failed = |e| Error::io(None, "write", e);
         let mut out = BufWriter::new(out);
+        out.write_all(self.head.as_bytes()).map_err(failed)?;
         let mut next = vec![0; rows.len()];
-        let mut copy = || -> std::io::Result<()> {
-            let body = self.body();
-            out.write_all(&self.text.as_bytes()[..self.text.len() - body.len()])?;
-            let mut records = self.records();
-            let mut copied = 0;
-            records.next();
-            for row in 0..self.rows {
-                records.next();
-                for ((field, rows), next) in records.fields.iter().zip(rows).zip(&mut next) {
-                    if rows.get(*next) == Some(&row) {
-                        *next += 1;
-                        out.write_all(&body.as_bytes()[copied..field.start])?;
-                        out.write_all(gap.as_bytes())?;
-                        copied = field.end;
+        let mut row = 0;
+        let mut chunks = self.chunks(AT_ONCE)?;
+        while let Some(chunk) = chunks.next()? {
+            for split in &chunk.splits {
+                let text = split.text.as_bytes();
+                let mut copied = 0;
+                for fields in split.records() {
+                    for ((field, rows), next) in fields.iter().zip(rows).zip(&mut next) {
+                        if rows.get(*next) == Some(&row) {
+                            *next += 1;
+                            let field = field.range();
+                            out.write_all(&text[copied..field.start]).map_err(failed)?;
+                            out.write_all(gap.as_bytes()).map_err(failed)?;
+                            copied = field.end;
+                        }
                     }
+                    row += 1;
                 }
+                out.write_all(&text[copied..]).map_err(failed)?;
             }
-            out.write_all(&body.as_bytes()[copied..])?;
-            out.flush()
-        };
-        copy().map_err(|e| Error::io(None, "write", e))
+        }
+        out.flush().map_err(failed)
     }
 }

@@ -1,11 +1,14 @@
 //! How a CSV file is written, kept apart from its cells: for tables that are made, not filled.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::column::{CellForm, TextColumn};
-use super::{CsvOptions, CsvTable, quote};
+use super::source::{BLOCK, Source, Trouble};
+use super::{CsvOptions, CsvTable, KEPT, quote};
 use crate::data::schema::SchemaOptions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How a CSV file is written: its header, and of every column the form of its cells. It holds no cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,16 +77,23 @@ impl CsvForm {
         let line = |field: &dyn Fn(&ColumnForm) -> String| {
             self.columns.iter().map(field).collect::<Vec<_>>().join(&between) + self.newline.0
         };
-        let mut text = line(&|c| quote(&c.name, self.delimiter, false).into_owned());
+        let head = line(&|c| quote(&c.name, self.delimiter, false).into_owned());
         let row = line(&|c| {
             let text = given.iter().find(|(name, _)| *name == c.name);
             text.map_or_else(String::new, |(_, text)| quote(text, self.delimiter, c.quoted).into_owned())
         });
-        text.push_str(&row.repeat(rows));
+        let text = head.clone() + &row.repeat(rows);
+        // Text that is at hand can only fail on its way to a temporary file.
+        let source = Source::new(text.as_bytes(), KEPT).map_err(|trouble| match trouble {
+            Trouble::Io(e) | Trouble::Damaged(e) => Error::io(None, "write", e),
+            Trouble::Changed | Trouble::Endless => Error::io(None, "write", std::io::ErrorKind::InvalidData.into()),
+        })?;
         let column = |c: &ColumnForm| TextColumn::of(&c.name, options, schema, c.form.clone(), c.quoted);
         Ok(CsvTable {
             path: "the rows".into(),
-            text,
+            source: Arc::new(source),
+            head,
+            block: BLOCK,
             delimiter: self.delimiter,
             newline: self.newline.0,
             header: self.columns.iter().map(|c| c.name.clone()).collect(),

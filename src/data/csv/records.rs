@@ -3,21 +3,69 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use ::csv::{ReaderBuilder, StringRecord};
+/// Where a field lies in its text, quotes included.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    start: u32,
+    end: u32,
+    form: Form,
+}
 
-use super::BOM;
+/// How a field stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    Plain,
+    /// In quotes, without one inside.
+    Quoted,
+    /// With quotes inside its quotes, or text behind them.
+    Odd,
+}
 
-/// The records of a text, one after the other, the header first: what their fields say, by the csv crate, and where they stand.
-/// A line ends with LF, CRLF or CR; empty lines are passed over.
+impl Field {
+    /// Its place in the text.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// As it stands in the text.
+    pub fn raw(self, text: &str) -> &str {
+        &text[self.range()]
+    }
+
+    /// What it says.
+    pub fn text(self, text: &str) -> Cow<'_, str> {
+        let raw = self.raw(text);
+        match self.form {
+            Form::Plain => Cow::Borrowed(raw),
+            Form::Quoted => Cow::Borrowed(&raw[1..raw.len() - 1]),
+            Form::Odd => Cow::Owned(unquoted(raw)),
+        }
+    }
+}
+
+/// What a field says that begins with a quote.
+fn unquoted(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut inside = false;
+    let mut rest = raw.char_indices().peekable();
+    while let Some((i, c)) = rest.next() {
+        match c {
+            '"' if i == 0 => inside = true,
+            '"' if inside && rest.next_if(|next| next.1 == '"').is_none() => inside = false,
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// The records of a text shorter than 4 GiB, one after the other. A line ends with LF, CRLF or CR; empty lines are passed over.
 pub(super) struct Records<'a> {
     text: &'a str,
     delimiter: u8,
-    reader: ::csv::Reader<&'a [u8]>,
-    record: StringRecord,
     /// In a file of one column an empty line behind the header is a record: a missing cell.
-    pub one_column: bool,
-    /// Where the fields of the record lie, their quotes included.
-    pub fields: Vec<Range<usize>>,
+    one_column: bool,
+    /// The fields of the record.
+    pub fields: Vec<Field>,
     /// The record, its line end included.
     pub line: Range<usize>,
     /// The text ended before a quote of the record was closed.
@@ -27,97 +75,111 @@ pub(super) struct Records<'a> {
 impl<'a> Records<'a> {
     /// The delimiter is ASCII, and neither a quote nor a line end.
     pub fn new(text: &'a str, delimiter: u8, one_column: bool) -> Records<'a> {
-        let mut builder = ReaderBuilder::new();
-        let reader = builder.has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
-        let (record, fields) = (StringRecord::new(), Vec::new());
-        Records { text, delimiter, reader, record, one_column, fields, line: 0..0, open_quote: false }
+        Records { text, delimiter, one_column, fields: Vec::new(), line: 0..0, open_quote: false }
     }
 
     /// Moves to the next record; false at the end.
     pub fn next(&mut self) -> bool {
+        self.fields.clear();
+        self.append()
+    }
+
+    /// Moves to the next record, whose fields follow those of the last; false at the end.
+    pub fn append(&mut self) -> bool {
         let bytes = self.text.as_bytes();
         let mut at = self.line.end;
-        self.fields.clear();
-        if at > 0 && self.one_column && line_end(bytes, at) > 0 {
-            // The reader passes over it.
-            self.record.clear();
-            self.record.push_field("");
-            self.fields.push(at..at);
-            self.line = at..at + line_end(bytes, at);
-            return true;
-        }
-        if at == 0 && self.text.starts_with(BOM) {
-            // The reader passes over a second mark too.
-            at = BOM.len_utf8();
-        }
-        while line_end(bytes, at) > 0 {
+        while !self.one_column && line_end(bytes, at) > 0 {
             at += line_end(bytes, at);
         }
-        // Reading text in memory, with any number of fields a record, does not fail.
-        if !self.reader.read_record(&mut self.record).unwrap_or(false) {
+        if at >= bytes.len() {
             self.line = bytes.len()..bytes.len();
             return false;
         }
         let start = at;
-        for i in 0..self.record.len() {
-            at += usize::from(i > 0);
+        let ends = |b: u8| b == self.delimiter || b == b'\n' || b == b'\r';
+        loop {
             let from = at;
+            let mut form = Form::Plain;
             if bytes.get(at) == Some(&b'"') {
-                at = self.behind_quotes(at);
-                while bytes.get(at).is_some_and(|&b| b != self.delimiter && b != b'\n' && b != b'\r') {
-                    at += 1;
+                (at, form) = behind_quotes(bytes, at);
+                self.open_quote |= at > bytes.len();
+                at = at.min(bytes.len());
+                if bytes.get(at).is_some_and(|&b| !ends(b)) {
+                    form = Form::Odd;
                 }
-            } else {
-                at += self.record[i].len();
             }
-            self.fields.push(from..at);
+            at += bytes[at..].iter().position(|&b| ends(b)).unwrap_or(bytes.len() - at);
+            self.fields.push(Field { start: from as u32, end: at as u32, form });
+            if bytes.get(at) != Some(&self.delimiter) {
+                break;
+            }
+            at += 1;
         }
         self.line = start..at + line_end(bytes, at);
         true
     }
 
-    /// Where the quoted part that opens at `open` ends; a doubled quote does not end it.
-    fn behind_quotes(&mut self, open: usize) -> usize {
-        let bytes = self.text.as_bytes();
-        let mut at = open + 1;
-        loop {
-            match bytes.get(at) {
-                None => {
-                    self.open_quote = true;
-                    return at;
-                }
-                Some(b'"') if bytes.get(at + 1) == Some(&b'"') => at += 2,
-                Some(b'"') => return at + 1,
-                Some(_) => at += 1,
-            }
-        }
-    }
-
-    /// The fields of the record: as they stand in the text, and what they say.
-    pub fn both(&self) -> impl Iterator<Item = (&'a str, &str)> {
-        self.fields.iter().map(|field| &self.text[field.clone()]).zip(&self.record)
-    }
-
     /// What the fields say.
     pub fn texts(&self) -> Vec<String> {
-        self.record.iter().map(String::from).collect()
-    }
-
-    /// The line on which the record starts, 1-based.
-    pub fn line_number(&self) -> usize {
-        let bytes = self.text.as_bytes();
-        let ends = |&i: &usize| bytes[i] == b'\n' || (bytes[i] == b'\r' && bytes.get(i + 1) != Some(&b'\n'));
-        1 + (0..self.line.start).filter(ends).count()
+        self.fields.iter().map(|field| field.text(self.text).into_owned()).collect()
     }
 }
 
+/// Where the quoted part that opens at `open` ends, and its form; a doubled quote does not end it. Beyond the end of the text
+/// where it is never closed.
+fn behind_quotes(bytes: &[u8], open: usize) -> (usize, Form) {
+    let mut form = Form::Quoted;
+    let mut at = open + 1;
+    while let Some(quote) = bytes[at..].iter().position(|&b| b == b'"') {
+        at += quote + 1;
+        if bytes.get(at) != Some(&b'"') {
+            return (at, form);
+        }
+        (at, form) = (at + 1, Form::Odd);
+    }
+    (bytes.len() + 1, Form::Odd)
+}
+
 /// Bytes of the line end that stands here, if one does.
-fn line_end(bytes: &[u8], at: usize) -> usize {
+pub(super) fn line_end(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at..) {
         Some([b'\r', b'\n', ..]) => 2,
         Some([b'\r' | b'\n', ..]) => 1,
         _ => 0,
     }
+}
+
+/// Line ends in some bytes that another byte, `next`, follows.
+pub(super) fn line_ends(bytes: &[u8], next: Option<u8>) -> usize {
+    let follows = |i: usize| bytes.get(i + 1).copied().or(next);
+    (0..bytes.len()).filter(|&i| bytes[i] == b'\n' || (bytes[i] == b'\r' && follows(i) != Some(b'\n'))).count()
+}
+
+/// The bytes up to the end of their last whole record, where more bytes may follow; zero without one.
+pub(super) fn whole_records(bytes: &[u8], delimiter: u8) -> usize {
+    let before = &bytes[..bytes.len().saturating_sub(1)];
+    if !bytes.contains(&b'"') {
+        // What follows a CR may be its LF.
+        let lf = bytes.iter().rposition(|&b| b == b'\n');
+        return lf.or_else(|| before.iter().rposition(|&b| b == b'\r')).map_or(0, |at| at + 1);
+    }
+    let (mut at, mut whole) = (0, 0);
+    let mut starts = true;
+    while at < bytes.len() {
+        let b = bytes[at];
+        if starts && b == b'"' {
+            at = behind_quotes(bytes, at).0;
+            starts = false;
+            continue;
+        }
+        at += 1;
+        starts = b == delimiter || b == b'\n' || b == b'\r';
+        let split = b == b'\r' && (at == bytes.len() || bytes[at] == b'\n');
+        if starts && b != delimiter && !split {
+            whole = at;
+        }
+    }
+    whole
 }
 
 /// The text as a field: with quotes where it needs them, or where the column has them.
@@ -140,8 +202,8 @@ mod tests {
         let mut all = Vec::new();
         while records.next() {
             // A field alone, as it stands, says what it said in its record.
-            for (raw, text) in records.both().filter(|(raw, _)| !raw.is_empty()) {
-                assert_eq!(oracle(raw), [[text]], "{raw:?}");
+            for field in records.fields.iter().filter(|f| !f.raw(text).is_empty()) {
+                assert_eq!(oracle(field.raw(text)), [[field.text(text)]], "{field:?}");
             }
             all.push(records.texts());
         }
@@ -167,6 +229,21 @@ mod tests {
         }
 
         #[test]
+        fn a_text_cut_behind_whole_records_has_the_same_records(text in "[a\",\r\n é]{0,30}", at in 0usize..30) {
+            let mut at = at.min(text.len());
+            while !text.is_char_boundary(at) { at -= 1 }
+            let cut = whole_records(&text.as_bytes()[..at], b',');
+            let (whole, open_quote) = split(&text);
+            if !open_quote {
+                let parts = [split(&text[..cut]).0, split(&text[cut..]).0].concat();
+                prop_assert_eq!(whole, parts);
+                // An empty line that is a record stays one.
+                let lines = |text: &str| { let mut r = Records::new(text, b',', true); let mut n = 0; while r.next() { n += 1 } n };
+                prop_assert_eq!(lines(&text), lines(&text[..cut]) + lines(&text[cut..]));
+            }
+        }
+
+        #[test]
         fn a_quoted_text_is_read_back(text in "[a\",\r\n é]{0,12}", always: bool) {
             let field = quote(&text, b',', always).into_owned();
             prop_assert_eq!(split(&field), (vec![vec![text]], false));
@@ -184,21 +261,9 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_at_the_start_shifts_nothing() {
-        let mut records = Records::new("\u{feff}a,b\n1,2\n", b',', false);
-        for (texts, fields) in [(["a", "b"], [3..4, 5..6]), (["1", "2"], [7..8, 9..10])] {
-            assert!(records.next());
-            assert_eq!((records.texts(), records.fields.as_slice()), (texts.map(String::from).to_vec(), &fields[..]));
-        }
-    }
-
-    #[test]
     fn lines_are_counted_whatever_ends_them() {
-        let mut records = Records::new("a\r\n\r\n\"b\nc\"\rd\n\ne", b',', false);
-        let mut lines = Vec::new();
-        while records.next() {
-            lines.push(records.line_number());
-        }
-        assert_eq!(lines, [1, 3, 5, 7]);
+        let text = b"a\r\n\r\n\"b\nc\"\rd\n\ne";
+        assert_eq!(line_ends(text, None), 6);
+        assert_eq!((line_ends(b"a\r", Some(b'\n')), line_ends(b"a\r", Some(b'a'))), (0, 1));
     }
 }
