@@ -35,6 +35,7 @@ impl VaeImputer {
         let writer = CsvWriter::new(csv, self.schema(), &[], round);
         let mut out = BufWriter::new(out);
         let mut report = Summed::new(self);
+        self.check_columns(csv)?;
         writer.head(false, &mut out)?;
         each(csv, |chunk| {
             let filled = self.fill(&csv.chunk_frame(chunk)?)?.with_not_applicable(&csv.chunk_not_applicable(chunk))?;
@@ -57,6 +58,7 @@ impl VaeImputer {
         check_m(m)?;
         let writer = CsvWriter::new(csv, self.schema(), &[], round);
         let mut out = BufWriter::new(out);
+        self.check_columns(csv)?;
         writer.head(true, &mut out)?;
         if original {
             each(csv, |chunk| writer.rows(chunk, Some(0), None, &mut out))?;
@@ -82,6 +84,17 @@ impl VaeImputer {
         }
         out.flush().map_err(|e| Error::io(None, "write", e))?;
         Ok(Report { guidance: means.guidance(self.schema()), ..report.finish(csv) })
+    }
+}
+
+impl VaeImputer {
+    /// Whether a file's columns are those of the fit, as its first rows say: known before a byte is written.
+    fn check_columns(&self, csv: &CsvTable) -> Result<()> {
+        let mut chunks = csv.chunks(AT_ONCE)?;
+        match chunks.next()? {
+            Some(chunk) => self.table(&csv.chunk_frame(&chunk)?).map(drop),
+            None => Ok(()),
+        }
     }
 }
 
@@ -139,9 +152,10 @@ impl Summed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::csv::CsvOptions;
+    use crate::data::schema::SchemaOptions;
     use crate::impute::Fit;
     use crate::impute::vae::VaeConfig;
-    use crate::{CsvOptions, SchemaOptions};
     use std::path::Path;
 
     /// Numbers, levels, dates and quotes over line ends, with gaps.

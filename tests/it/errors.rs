@@ -374,6 +374,9 @@ fn other_tests() -> String {
         include_str!("cli/amputing.rs"),
         include_str!("cli/cells.rs"),
         include_str!("cli/pooling.rs"),
+        include_str!("cli/streaming.rs"),
+        include_str!("checkpoints.rs"),
+        include_str!("../../src/train/checkpoint.rs"),
         include_str!("arrow.rs"),
         include_str!("dtypes.rs"),
         include_str!("../../src/impute/uncertainty.rs"),
@@ -454,16 +457,28 @@ fn of_made_rows() -> Vec<String> {
         quick.clone().warm_up(1.5).fit(&whole).unwrap_err().to_string(),
         quick.plain_autoencoder().free_bits(0.1).fit(&whole).unwrap_err().to_string(),
         Warning::Collapsed { units: 4 }.to_string(),
+        Warning::Sampled { rows: 900_000, of: 2_000_000 }.to_string(),
         Warning::NotGenerated { column: "id".into(), why: "too many levels".into() }.to_string(),
     ]
 }
+
+/// What only a forged file, a race or a record of a gigabyte brings about; the tests beside their code say more of the first.
+const FORGED: [&str; 7] = [
+    "`t.csv`: the file changed while it was read; run again on a file that stays as it is",
+    "`t.csv` line 3: a record has no end within 1 GiB; close its quotes, or split the row",
+    "`m.safetensors`: the file is damaged: what it says of its table does not fit its columns; fetch it again, or fit again",
+    "`c`: the checkpoint was written by lacuna 0.9.0, and this is 0.1.0; go on with that, or remove the file",
+    "`c`: the checkpoint is damaged: its networks are none of this training; remove it, and the fit begins anew",
+    "`c`: the checkpoint is damaged: its metadata cannot be read; remove it, and the fit begins anew",
+    "`c`: the checkpoint is damaged: a tensor of its networks is absent or has no numbers; remove it, and the fit begins anew",
+];
 
 #[test]
 fn the_page_of_errors_holds_every_text_as_it_is() {
     let texts =
         [of_files(), of_cells(), of_settings(), between_tables(), of_models(), of_long_forms(), of_pooling(), constructed()]
             .concat();
-    let texts = [texts, of_calls(), of_damage(), of_command(), of_made_rows()].concat();
+    let texts = [texts, of_calls(), of_damage(), of_command(), of_made_rows(), FORGED.map(String::from).to_vec()].concat();
     let elsewhere = other_tests();
     let page = page();
     let errors = page.iter().position(|l| *l == "column `b` has no observed value and stays empty").expect("warnings");

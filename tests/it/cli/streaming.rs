@@ -107,9 +107,14 @@ fn a_fit_that_was_killed_goes_on_to_the_same_bytes() {
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     assert!(fs::read(folder.path().join("whole")).unwrap() == fs::read(folder.path().join("again")).unwrap());
     assert!(!folder.names().contains(&"c".to_string()));
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/every_type.arrow"), folder.path().join("in.arrow")).unwrap();
     for (args, due) in [
         (
-            &["fit", "in.csv", "-o", "m", "--checkpoint", "m"][..],
+            &["fit", "in.arrow", "-o", "m", "--max-memory", "1G"][..],
+            "--max-memory belongs to CSV files, Arrow files are taken whole; drop it",
+        ),
+        (
+            &["fit", "in.csv", "-o", "m", "--checkpoint", "m"],
             "`m` is the checkpoint and another file; keep the checkpoint elsewhere",
         ),
         (
