@@ -433,7 +433,7 @@ impl DrawnRows {
                     let x = match &model.likeness.supports.get(k) {
                         Some(Some(support)) => {
                             let lone = |rng: &mut Stream| model.draw_cell(k, eta, None, rng);
-                            support.draw(&head.law, eta, scaling, &tilts[k], rng, &mut seen[k], lone)
+                            support.draw((&head.law, eta), scaling, &tilts[k], rng, &mut seen[k], lone)
                         }
                         _ => model.draw_cell(k, eta, None, rng),
                     };

@@ -83,12 +83,11 @@ impl Support {
         before.iter().zip(mean).enumerate().map(tilt).collect()
     }
 
-    /// One draw of a number from a law (outputs `eta`) that is tilted, `lone` drawing from it as it is; data units. Adds to
+    /// One draw of a number from a law, with outputs `eta`, that is tilted, `lone` drawing from it as it is; data units. Adds to
     /// `seen` the probability of each value or bin.
     pub fn draw(
         &self,
-        law: &Law,
-        eta: &[f32],
+        (law, eta): (&Law, &[f32]),
         scaling: &ColumnScaling,
         tilt: &[f64],
         rng: &mut Stream,

@@ -78,7 +78,7 @@ impl Adam {
     }
 
     /// Whether the first weights may be the best ones.
-    pub fn from_first(self, first_counts: bool) -> Adam {
+    pub fn counting_first(self, first_counts: bool) -> Adam {
         Adam { first_counts, ..self }
     }
 

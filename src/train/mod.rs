@@ -216,7 +216,7 @@ impl Trainer<'_> {
         let objective = Fit::new(self, plan.members < threads, member, &held, noise, &lost);
         let mut solver =
             Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, start)
-                .from_first(plan.prove);
+                .counting_first(plan.prove);
         let mut state = AdamState::new().param(first).max_iters(plan.epochs as u64);
         if let Some(checkpoint) = &self.checkpoint {
             checkpoint.resume(member, plan, &mut solver, &mut state)?;

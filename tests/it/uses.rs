@@ -266,7 +266,7 @@ fn kept_forms_of_csv_files_are_used_again() {
         let price = format!("\"${},{:03}.50\"", i % 9 + 1, i * 37 % 1000);
         format!(
             "{};{price};{};{:02}.{:02}.2024\r\n",
-            if i % 2 == 0 { "yes" } else { "no" },
+            if i.is_multiple_of(2) { "yes" } else { "no" },
             ["T", "F"][i / 3 % 2],
             i % 28 + 1,
             i % 12 + 1
