@@ -218,7 +218,7 @@ impl VaeConfig {
             schema: Arc::new(schema.clone().with_families(&chosen(&scores))),
             vae,
             scaling,
-            linear: linear.linear.clone(),
+            linear: linear.kept.clone(),
             members: Vec::new(),
             donors: None,
             likeness,
@@ -392,7 +392,7 @@ impl Data<'_> {
 
     fn network(&self, families: &[Vec<Family>], plan: &Plan) -> Result<Vae> {
         let heads = heads(self.schema.modelled_columns().zip(families), self.scaling)?;
-        let shape = self.scaling.shape().with_completed(self.linear.linear.whole.len());
+        let shape = self.scaling.shape().with_completed(self.linear.kept.whole.len());
         Ok(Vae::new(shape, heads, plan.latent, plan.width, plan.depth))
     }
 }

@@ -31,8 +31,12 @@ const ITERATIONS: usize = 40;
 const ROWS_MOST: usize = 5000;
 const CELLS_MOST: usize = 1_000_000;
 const FEW_CELLS: usize = 100_000;
-/// Draws of the parameters, at most.
-const DRAWS_MOST: usize = 40;
+/// Draws of the parameters, at least and at most, and what all of them may cost in operations; iterations of a draw that goes
+/// over more than so many cells, where it is near where it starts.
+const DRAWS: (usize, usize) = (5, 40);
+const DRAWS_WORK: f64 = 1.2e10;
+const MANY_CELLS: usize = 20_000;
+const FEW_ITERATIONS: usize = 12;
 /// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.
 const PLENTY: usize = 10;
 /// Prior cells of pure noise in every dimension: next to none for tables of low rank without noise, some for small tables.
@@ -325,7 +329,7 @@ impl FactorAnalysis {
     /// A draw of the parameters, the `index`-th: EM from where the model stands, every row with a random weight of mean one
     /// (the Bayesian bootstrap, Rubin 1981). The variance of the weights makes up for the degrees of freedom that the
     /// parameters take and, where `some` rows stand for all of the table, for the rows that are not among them.
-    fn drawn(&self, of: &Source<'_>, some: &[usize], strength: f64, index: usize) -> FactorAnalysis {
+    fn drawn(&self, of: &Source<'_>, some: &[usize], strength: f64, iterations: usize, index: usize) -> FactorAnalysis {
         let n = some.len() as f64;
         let variance = 1.0 / (1.0 - (self.len() as f64 / n.max(1.0)).min(0.5)) * n / of.rows.target.nrows() as f64;
         let Ok(law) = Gamma::new(1.0 / variance, variance) else { return self.clone() };
@@ -336,7 +340,7 @@ impl FactorAnalysis {
         let before: f64 = some.iter().map(|&i| of.weight(i)).sum();
         weights.iter_mut().for_each(|w| *w *= before / total);
         let source = Source { weights: Some(&weights), ..*of };
-        self.clone().em(&source, some, strength, ITERATIONS)
+        self.clone().em(&source, some, strength, iterations)
     }
 
     /// The E step: expected moments of some rows.
@@ -510,7 +514,7 @@ impl Source<'_> {
 /// training a row is completed by a model that has not seen it, or the networks would trust what is too good to be true.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
-    pub linear: Linear,
+    pub kept: Linear,
     /// None, or [`FOLDS`]: row `i` belongs to part `i % FOLDS`.
     parts: Vec<FactorAnalysis>,
 }
@@ -546,8 +550,13 @@ impl Start {
             false => Vec::new(),
         };
         let strength = if all.len() < PLENTY * (d + 1) { STRENGTHS[best] } else { STRENGTHS[0] };
-        let draws = (0..DRAWS_MOST).into_par_iter().map(|i| whole.drawn(&source, &all, strength, i)).collect();
-        Start { linear: Linear { whole, draws }, parts }
+        let cells = all.len() * d;
+        let iterations = if cells > MANY_CELLS { FEW_ITERATIONS } else { ITERATIONS };
+        let one = (cells * iterations * triangle(whole.rank + 1)) as f64;
+        let draws = ((DRAWS_WORK / one.max(1.0)) as usize).clamp(DRAWS.0, DRAWS.1);
+        let draw = |i: usize| whole.drawn(&source, &all, strength, iterations, i);
+        let draws = (0..draws).into_par_iter().map(draw).collect();
+        Start { kept: Linear { whole, draws }, parts }
     }
 }
 
@@ -570,7 +579,7 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// Of the table the start was fitted to.
     pub fn in_training(scaling: &'a Scaling, start: &'a Start) -> View<'a> {
-        View { scaling, whole: &start.linear.whole, parts: &start.parts }
+        View { scaling, whole: &start.kept.whole, parts: &start.parts }
     }
 
     /// Of any table.
@@ -718,10 +727,10 @@ mod tests {
         let of_observed = observed.iter().sum::<f64>() / observed.len() as f64;
         let of_all = full.target.column(3).iter().map(|&x| f64::from(x)).sum::<f64>() / 400.0;
         let start = Start::fit(&scaling, &rows, None, 1);
-        let got = start.linear.whole.mean[3];
+        let got = start.kept.whole.mean[3];
         assert!((of_observed - of_all).abs() > 0.2 && (got - of_all).abs() < 0.08, "{of_observed} {of_all} {got}");
 
-        let means: Vec<f64> = start.linear.draws.iter().map(|m| m.mean[0]).collect();
+        let means: Vec<f64> = start.kept.draws.iter().map(|m| m.mean[0]).collect();
         let center = means.iter().sum::<f64>() / means.len() as f64;
         let sd = (means.iter().map(|x| (x - center).powi(2)).sum::<f64>() / (means.len() - 1) as f64).sqrt();
         // y₀ has variance 0.64 + 0.09 + 0.16; forty draws tell a deviation to a ninth.
@@ -736,7 +745,7 @@ mod tests {
         let start = Start::fit(&scaling, &rows, None, 1);
         let view = View::in_training(&scaling, &start);
         let features = |rows: &Rows<f32>, visible: &[bool], given: &mut Conditional| {
-            let shape = scaling.shape().with_completed(start.linear.whole.len());
+            let shape = scaling.shape().with_completed(start.kept.whole.len());
             let mut out = Features::new(shape, 1);
             view.show(rows, 7, visible, &mut out, 0, given);
             out
@@ -752,7 +761,7 @@ mod tests {
         changed.target.row_mut(7).fill(5.0);
         let again = Start::fit(&scaling, &changed, None, 1);
         assert_eq!(start.parts[2].loading, again.parts[2].loading);
-        assert_ne!(start.linear.whole.loading, again.linear.whole.loading);
+        assert_ne!(start.kept.whole.loading, again.kept.whole.loading);
         // A row that weighs twice is one that stands there twice.
         let few: Vec<usize> = (0..20).collect();
         let twice: Vec<usize> = few.iter().chain(&few[..5]).copied().collect();
