@@ -58,8 +58,10 @@ impl VaeImputer {
         check_m(m)?;
         let writer = CsvWriter::new(csv, self.schema(), &[], round);
         let mut out = BufWriter::new(out);
+        let mut head = Vec::new();
+        writer.head(true, &mut head)?;
         self.check_columns(csv)?;
-        writer.head(true, &mut out)?;
+        out.write_all(&head).map_err(|e| Error::io(None, "write", e))?;
         if original {
             each(csv, |chunk| writer.rows(chunk, Some(0), None, &mut out))?;
         }
