@@ -313,9 +313,11 @@ impl VaeConfig {
                     // The pilot's held-out cells and noise are its own: it comes after the last member.
                     let pilot = trainer.run(data.plan.members, news.clone())?;
                     let scores = choose(&trainer, &candidates, &pilot);
-                    let departures = departures(&trainer, std::slice::from_ref(&pilot));
-                    let departs =
-                        !plan.prove || scores.iter().flatten().zip(departures).any(|(score, by)| score.chosen && by > 0.0);
+                    let gains = || {
+                        let departures = departures(&trainer, std::slice::from_ref(&pilot));
+                        scores.iter().flatten().zip(departures).any(|(score, by)| score.chosen && by > 0.0)
+                    };
+                    let departs = !plan.prove || gains();
                     (scores, departs, pilot.timed_out)
                 }
                 (None, None) => {

@@ -60,7 +60,7 @@ impl Cell {
 
     /// What a fill loses: for a number the loss of its mean, for levels minus the log score.
     fn loss(&self, law: &Law, departure: f32) -> f64 {
-        if Likelihood::<f32>::outcomes(law) > 1 {
+        if is_levels(law) {
             return -self.log_score(law, departure, None);
         }
         let (mut eta, mut mean, mut one) = (Vec::new(), 0f32, [0f32]);
