@@ -187,7 +187,7 @@ impl Plan {
 }
 
 /// The flags that only a fit of the autoencoder takes, and which of them are given.
-fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(&'static str, bool); 14] {
+fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(&'static str, bool); 15] {
     [
         ("--epochs", flags.epochs.is_some()),
         ("--latent-dim", flags.latent_dim.is_some()),
@@ -198,6 +198,7 @@ fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(
         ("--free-bits", flags.free_bits.is_some()),
         ("--kl-weight", flags.kl_weight.is_some()),
         ("--plain-autoencoder", flags.plain_autoencoder),
+        ("--without-neighbours", flags.without_neighbours),
         ("--time-limit", flags.time_limit.is_some()),
         ("--weights", table.weights.is_some()),
         ("--match", flags.matching.is_some()),
@@ -217,6 +218,7 @@ fn vae_config(flags: &args::Model, checkpoint: Option<&Path>) -> VaeConfig {
         free_bits: flags.free_bits,
         kl_weight: flags.kl_weight,
         plain_autoencoder: flags.plain_autoencoder,
+        without_neighbours: flags.without_neighbours,
         seed: flags.seed,
         threads: flags.threads,
         time_limit: flags.time_limit,

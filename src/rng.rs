@@ -35,16 +35,27 @@ pub(crate) enum Purpose {
     Gaps,
     /// The rows of a file that a fit within a limit of memory sees; index = 0.
     Sample,
+    /// Fitted rows by which fills are corrected, and which of them a draw takes; index = draw, row and fitted row.
+    Neighbours,
 }
 
 /// The generator for `index` of `purpose` under `seed`.
 pub(crate) fn stream(seed: u64, purpose: Purpose, index: u64) -> Stream {
     // splitmix64 inside seed_from_u64 spreads the bits; mixing the three words first keeps streams apart.
+    Stream::seed_from_u64(word(seed, purpose, index))
+}
+
+/// A number uniform on (0, 1) for `index` of `purpose` under `seed`, where a stream would give no more than that.
+pub(crate) fn uniform(seed: u64, purpose: Purpose, index: u64) -> f64 {
+    ((word(seed, purpose, index) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
+fn word(seed: u64, purpose: Purpose, index: u64) -> u64 {
     let mut h = seed ^ 0x9e37_79b9_7f4a_7c15;
     for word in [purpose as u64 + 1, index] {
         h = mix(h.wrapping_add(word.wrapping_mul(0xbf58_476d_1ce4_e5b9)));
     }
-    Stream::seed_from_u64(h)
+    h
 }
 
 /// Standard normal numbers, row by row.
@@ -86,6 +97,18 @@ mod tests {
             .map(|(s, p, i)| stream(s, p, i).next_u64())
             .to_vec();
         assert_eq!(first, STORED);
+    }
+
+    #[test]
+    fn uniform_numbers_are() {
+        let n = 20_000;
+        let x: Vec<f64> = (0..n).map(|i| uniform(4, Purpose::Neighbours, i)).collect();
+        let moment = |k: i32| x.iter().map(|x| x.powi(k)).sum::<f64>() / n as f64;
+        // Standard errors 0.002.
+        assert!((moment(1) - 1.0 / 2.0).abs() < 0.008 && (moment(2) - 1.0 / 3.0).abs() < 0.008);
+        let lag: f64 = x.windows(2).map(|x| (x[0] - 0.5) * (x[1] - 0.5)).sum::<f64>() / n as f64;
+        assert!(lag.abs() < 0.003, "{lag}");
+        assert!(x.iter().all(|x| 0.0 < *x && *x < 1.0));
     }
 
     const STORED: [u64; 4] = [702682539929725228, 3633412378848817710, 16315553547121731866, 11770956014114581319];

@@ -133,8 +133,9 @@ pub struct Impute {
 
 /// Fit a model to a CSV or Arrow IPC (Feather) file and write it down, to fill other files of the same columns.
 ///
-/// The file is safetensors: weights, and as JSON all else that fills and draws take. It holds no code, and of the table's cells
-/// only levels, values that ten cells have, gaps and summaries of columns.
+/// The file is safetensors: weights, and as JSON all else that fills and draws take. It holds no code; of the table's cells
+/// levels, values that ten cells have, gaps and summaries of columns, and where fills gain by them up to 20 000 rows
+/// (--without-neighbours keeps those out).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -388,6 +389,9 @@ pub struct Model {
     /// Fit a plain autoencoder: no sampling and no divergence, for comparison (vae)
     #[arg(long)]
     pub plain_autoencoder: bool,
+    /// No correction of fills by rows alike: the model then holds no row of the table, and fills are the networks' alone (vae)
+    #[arg(long)]
+    pub without_neighbours: bool,
     /// Stop training after this time and use the best weights so far: 90, 90s, 5m, 1h (vae)
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true)]
     pub time_limit: Option<Duration>,

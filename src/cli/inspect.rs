@@ -10,6 +10,7 @@ use serde::Serialize;
 struct Model<'a> {
     training: &'a Training,
     weights: usize,
+    neighbours: usize,
     columns: Vec<Column<'a>>,
 }
 
@@ -36,7 +37,7 @@ impl Model<'_> {
             left: c.left(),
             expected_error: model.expected_error(c.name()),
         });
-        Model { training: model.training(), weights: model.weights(), columns: columns.collect() }
+        Model { training: model.training(), weights: model.weights(), neighbours: model.neighbours(), columns: columns.collect() }
     }
 }
 
@@ -47,7 +48,7 @@ pub fn json(model: &VaeImputer) -> String {
 
 /// One line.
 pub fn summary(model: &VaeImputer, path: &Path) -> String {
-    let Model { training, weights, columns } = Model::of(model);
+    let Model { training, weights, columns, .. } = Model::of(model);
     let modelled = columns.iter().filter(|c| c.family.is_some()).count();
     format!(
         "{}: fitted to {} rows by lacuna {}; {modelled} of {} columns modelled, {} networks, {weights} weights\n",
@@ -67,13 +68,16 @@ pub fn latent(model: &VaeImputer) -> String {
 
 /// The summary and a table of the columns.
 pub fn text(model: &VaeImputer, path: &Path) -> String {
-    let Model { training, columns, .. } = Model::of(model);
+    let Model { training, columns, neighbours, .. } = Model::of(model);
     let mut out = summary(model, path);
     let epochs: Vec<String> = training.epochs.iter().map(usize::to_string).collect();
-    let held_out: usize = training.held_out.iter().sum();
+    let held_out: Vec<String> = training.held_out.iter().map(usize::to_string).collect();
     let (width, depth) = (training.width, training.depth);
     // Writing to a string does not fail.
-    let _ = writeln!(out, "width {width}, depth {depth}, epochs {}, {held_out} cells held out", epochs.join(" + "));
+    let _ = writeln!(out, "width {width}, depth {depth}, epochs {}, cells held out {}", epochs.join(" + "), held_out.join(" + "));
+    if neighbours > 0 {
+        let _ = writeln!(out, "{neighbours} rows of that table, by which fills are corrected");
+    }
     let _ = writeln!(out, "{}", latent(model));
     let longest = |text: fn(&Column) -> usize| columns.iter().map(text).max().unwrap_or(0).max(6);
     let (name, dtype) = (longest(|c| c.name.chars().count()), longest(|c| c.dtype.chars().count()));

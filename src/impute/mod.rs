@@ -8,6 +8,7 @@ pub(crate) mod knn;
 pub(crate) mod latent;
 mod long;
 mod memory;
+mod neighbours;
 pub(crate) mod mean;
 mod overimpute;
 pub(crate) mod vae;
@@ -100,6 +101,13 @@ pub trait Imputer: fmt::Debug + Send + Sync {
     /// # Panics
     /// Never, but for a bug of ours, as [`Fit::fit_with`].
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations>;
+
+    /// The same without what it keeps of single rows, by which their own cells are known to it; `None` where that is nothing. It is
+    /// what overimputation asks.
+    #[doc(hidden)]
+    fn without_rows(&self) -> Option<Box<dyn Imputer>> {
+        None
+    }
 
     /// The query with every gap filled as by [`Imputer::fill`], batch by batch where the engine streams: a row's fill depends
     /// on that row alone, whatever the batches. There is no report. Fits see the whole table and draws depend on a row's place

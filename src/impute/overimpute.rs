@@ -55,7 +55,7 @@ impl Filled {
     ///
     /// The fit has seen these cells, as it has in Amelia, so that the error is lower than that of new cells: that one is
     /// [`ColumnReport::expected_error`](crate::ColumnReport). Of nearest neighbours, and of an autoencoder with donors, the row itself
-    /// is the nearest: they say nothing here.
+    /// is the nearest: they say nothing here. An autoencoder that corrects its fills by rows alike does without them here.
     ///
     /// ```
     /// use lacuna::{Fit, Imputer, MeanConfig};
@@ -93,6 +93,8 @@ impl Filled {
     }
 
     fn overimputed(mut self, imputer: &dyn Imputer, name: &str, draws: Option<Draws>) -> Result<Filled> {
+        let without = imputer.without_rows();
+        let imputer = without.as_deref().unwrap_or(imputer);
         let j = place(&self.schema, name)?;
         let column = self.schema.columns()[j].clone();
         // The table as it came, and the same with the whole column hidden.

@@ -5,6 +5,7 @@
 //! | tensor `member.0`, `member.1`, … | f32, (weights,): the weights of one network, in the order of its layers |
 //! | tensor `linear` | f64, (1 + draws, numbers): the linear-Gaussian start, and draws of its parameters |
 //! | tensor `noise` | f32, (points, latent): the latent points that all fills share |
+//! | tensors `neighbours.target`, `.completed`, `.expected` | f32, a row each: rows of the fitted table that correct fills, if any do |
 //! | metadata `lacuna` | a JSON text: format version, schema, scaling, seed, expected errors, how the training went |
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Left, Role, Sc
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::donors::Donors;
 use crate::impute::generate::Likeness;
+use crate::impute::neighbours::{Kernels, Neighbours};
 use crate::impute::vae::{LATENT_MOST, Training, VaeImputer, WIDTH_MOST};
 use crate::impute::{ExpectedError, FittedInfo};
 use crate::kernel::Real;
@@ -65,6 +67,8 @@ struct Stored {
     warnings: Vec<Warning>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     donors: Option<Donors>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    neighbours: Option<Kernels>,
     #[serde(default)]
     likeness: Likeness,
 }
@@ -156,7 +160,8 @@ fn is_open(bounds: &(Exact, Exact)) -> bool {
 
 impl VaeImputer {
     /// Writes the fitted model to a file: safetensors, with all but the weights as JSON in its metadata. Any reader of
-    /// safetensors opens it; there is no code in it, and no cell of the fitted table but levels, bounds and summaries of columns.
+    /// safetensors opens it; there is no code in it; of the fitted table's cells levels, bounds, values that are frequent and summaries of columns, and
+    /// the rows by which it corrects fills, if it does ([`VaeImputer::neighbours`]).
     /// It appears whole or not at all: under another name first, in the same folder, then renamed.
     ///
     /// ```
@@ -244,6 +249,10 @@ impl VaeImputer {
         for (m, weights) in self.members.iter().enumerate() {
             tensors.push((member(m), vec![weights.len()], little(weights)));
         }
+        for (name, cells) in NEIGHBOURS.iter().zip(self.neighbours.iter().flat_map(Neighbours::tensors)) {
+            let all: Vec<f32> = cells.iter().copied().collect();
+            tensors.push((name.to_string(), vec![cells.nrows(), cells.ncols()], little(&all)));
+        }
         let mut tensors: Vec<_> = tensors.into_iter().map(|(name, shape, bytes)| (name, Dtype::F32, shape, bytes)).collect();
         let models = [&self.linear.whole].into_iter().chain(&self.linear.draws);
         let parameters: Vec<u8> = models.clone().flat_map(|m| m.parameters()).flat_map(f64::to_le_bytes).collect();
@@ -280,6 +289,7 @@ impl VaeImputer {
             schema_warnings: self.schema.warnings().to_vec(),
             warnings: self.info.warnings.clone(),
             donors: self.donors.clone(),
+            neighbours: self.neighbours.as_ref().map(Neighbours::kernels),
             likeness: self.likeness.clone(),
         }
     }
@@ -287,6 +297,8 @@ impl VaeImputer {
 
 /// The tensor of the linear model and of the draws of its parameters.
 const LINEAR: &str = "linear";
+/// The tensors of the rows by which fills are corrected.
+const NEIGHBOURS: [&str; 3] = ["neighbours.target", "neighbours.completed", "neighbours.expected"];
 /// Draws of its parameters that a file may claim.
 const DRAWS_MOST: usize = 1000;
 
@@ -355,7 +367,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     }
     let noise = Array2::from_shape_vec((points, stored.latent), noise)
         .map_err(|_| damaged("its tensor `noise` has another size than its metadata says"))?;
-    let members = tensors.len().saturating_sub(2);
+    let members = tensors.names().iter().filter(|name| name.starts_with("member.")).count();
     if (members == 0) != schema.modelled().is_empty() {
         return Err(damaged("it has no weights for its columns"));
     }
@@ -367,6 +379,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
         }
     });
     let members = members.collect::<std::result::Result<Vec<_>, Damage>>()?;
+    let neighbours = stored.neighbours.map(|kernels| neighbours(&tensors, &vae, kernels)).transpose()?;
     let scores = stored.scores.into_iter().map(|scores| scores.iter().map(StoredScore::score).collect());
     Ok(VaeImputer {
         schema: Arc::new(schema),
@@ -376,6 +389,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
         members,
         noise,
         donors: stored.donors,
+        neighbours,
         likeness: stored.likeness,
         scores: scores.collect(),
         info: FittedInfo { method: stored.method, errors, warnings: stored.warnings },
@@ -394,6 +408,18 @@ fn linear(tensors: &SafeTensors<'_>, scaling: &Scaling) -> std::result::Result<L
     let [models @ 2..=DRAWS_MOST, each] = shape[..] else { return Err(damage()) };
     let at = |i: usize| FactorAnalysis::stored(scaling, &parameters[i * each..(i + 1) * each]).ok_or_else(damage);
     Ok(Linear { whole: at(0)?, draws: (1..models).map(at).collect::<std::result::Result<_, _>>()? })
+}
+
+/// The rows by which fills are corrected.
+fn neighbours(tensors: &SafeTensors<'_>, vae: &Vae, kernels: Kernels) -> std::result::Result<Neighbours, Damage> {
+    let damage = || damaged("the rows that correct its fills are none of its columns'");
+    let table = |name: &str| {
+        let shape = tensors.tensor(name).map_err(|_| damage())?.shape().to_vec();
+        let [rows, columns] = shape[..] else { return Err(damage()) };
+        Array2::from_shape_vec((rows, columns), floats(tensors, name)?).map_err(|_| damage())
+    };
+    let [target, completed, expected] = NEIGHBOURS;
+    Neighbours::new(&vae.heads, [table(target)?, table(completed)?, table(expected)?], kernels).ok_or_else(damage)
 }
 
 /// Whether a column's family and levels go together.
@@ -425,13 +451,18 @@ impl Stores for f64 {
     }
 }
 
-/// The finite numbers of a tensor.
-fn numbers<F: Stores>(tensors: &SafeTensors<'_>, name: &str) -> std::result::Result<Vec<F>, Damage> {
+/// The numbers of a tensor.
+fn floats<F: Stores>(tensors: &SafeTensors<'_>, name: &str) -> std::result::Result<Vec<F>, Damage> {
     let tensor = tensors.tensor(name).map_err(|_| damaged(&format!("it has no tensor `{name}`")))?;
     if tensor.dtype() != F::DTYPE {
         return Err(damaged(&format!("its tensor `{name}` is not of type {}", std::any::type_name::<F>())));
     }
-    let numbers = F::from_bytes(tensor.data());
+    Ok(F::from_bytes(tensor.data()))
+}
+
+/// Those of a tensor that has none but finite ones.
+fn numbers<F: Stores>(tensors: &SafeTensors<'_>, name: &str) -> std::result::Result<Vec<F>, Damage> {
+    let numbers: Vec<F> = floats(tensors, name)?;
     match numbers.iter().all(|x| x.is_finite()) {
         true => Ok(numbers),
         false => Err(damaged(&format!("its tensor `{name}` has entries that are not finite"))),

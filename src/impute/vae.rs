@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use ::polars::prelude::DataFrame;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::donors::{Donor, Donors};
 use crate::impute::generate::Likeness;
 use crate::impute::latent::{LatentUse, latent_use};
+use crate::impute::neighbours::{Distances, Neighbours, Picks};
 use crate::impute::{
     ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, check_threads, gaps_by_row, in_pool,
     scatter, table_to_fit,
@@ -72,6 +73,10 @@ pub struct VaeConfig {
     /// A plain autoencoder in place of the variational one: z is the encoder's (or the conditional prior's) mean, no sampling and no
     /// divergence. Nothing makes its latent points look like N(0, I), so that rows generated from there mean little.
     pub plain_autoencoder: bool,
+    /// No correction by rows alike: the model then holds no row of the table that it was fitted to. By default fills and draws are
+    /// corrected by what up to 20 000 rows say that the networks do not, where held-out cells gain by it; those rows are kept in
+    /// the model, and in its file.
+    pub without_neighbours: bool,
     /// Seed of every random number.
     pub seed: u64,
     /// Threads; all cores when `None`. The answer does not depend on it.
@@ -128,6 +133,12 @@ impl VaeConfig {
     /// Sets the seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Leaves out the correction by rows alike.
+    pub fn without_neighbours(mut self) -> Self {
+        self.without_neighbours = true;
         self
     }
 
@@ -221,6 +232,7 @@ impl VaeConfig {
             linear: linear.kept.clone(),
             members: Vec::new(),
             donors: None,
+            neighbours: None,
             likeness,
             scores,
             csv: (CsvOptions::default(), Vec::new()),
@@ -239,7 +251,17 @@ impl VaeConfig {
         };
         // Held-out cells and donors are seen as in training.
         let view = View::in_training(&imputer.scaling, &linear);
-        imputer.info.errors = in_pool(self.threads, || imputer.expected_errors((&view, &rows), &members))?;
+        imputer.members = members.iter().map(|m| m.weights.clone()).collect();
+        let mut kept = Vec::new();
+        // Of tables of few columns rows alike are too many to say more than a straight line.
+        let corrected = !self.without_neighbours && plan.held_alike && !plan.prove;
+        if let (true, Some(member)) = (corrected, members.first()) {
+            let found = in_pool(self.threads, || imputer.find_neighbours((&view, &rows), &member.held))?;
+            if let Some((near, of)) = found {
+                (imputer.neighbours, kept) = (Some(near), of);
+            }
+        }
+        imputer.info.errors = in_pool(self.threads, || imputer.expected_errors((&view, &rows), &members, &kept))?;
         if members.iter().any(|m| m.held.len == 0) {
             imputer.info.warnings.push(Warning::NothingHeldOut);
         }
@@ -250,7 +272,6 @@ impl VaeConfig {
             let column = names.get(k).cloned().unwrap_or_default();
             imputer.info.warnings.push(Warning::NotFinite { column, epochs: m.epochs, planned: plan.epochs });
         }
-        imputer.members = members.into_iter().map(|m| m.weights).collect();
         imputer.training.latent = in_pool(self.threads, || {
             imputer.members.iter().map(|w| latent_use(&imputer.vae, w, &view, &rows, self.seed)).collect()
         })?;
@@ -449,6 +470,7 @@ pub struct VaeImputer {
     /// Latent points that the fills of all rows share, (draws, latent).
     pub(super) noise: Array2<f32>,
     pub(super) donors: Option<Donors>,
+    pub(super) neighbours: Option<Neighbours>,
     /// One entry a modelled column: the families tried.
     pub(super) scores: Vec<Vec<FamilyScore>>,
     pub(super) info: FittedInfo,
@@ -589,6 +611,26 @@ impl VaeImputer {
         })
     }
 
+    /// The same without the correction by rows alike, and without those rows: fills and draws are the networks' alone.
+    ///
+    /// ```
+    /// # use lacuna::{Fit, VaeConfig};
+    /// # use polars::prelude::*;
+    /// let x: Vec<f64> = (0..60).map(f64::from).collect();
+    /// let imputer = VaeConfig::default().epochs(2).fit(&df!("x" => &x, "y" => &x)?)?.without_neighbours();
+    /// assert_eq!(imputer.neighbours(), 0);
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    pub fn without_neighbours(mut self) -> VaeImputer {
+        self.neighbours = None;
+        self
+    }
+
+    /// Rows of the fitted table by which fills and draws are corrected; 0 where they are not.
+    pub fn neighbours(&self) -> usize {
+        self.neighbours.as_ref().map_or(0, Neighbours::rows)
+    }
+
     /// Sets the number of threads; all cores when `None`. The answer does not depend on it.
     pub fn with_threads(mut self, threads: Option<usize>) -> VaeImputer {
         self.threads = threads;
@@ -677,10 +719,12 @@ impl VaeImputer {
         Ok(table)
     }
 
-    /// Expected values of every outcome of some rows, in model units, averaged over the given members: left in the block.
-    fn expect<'a>(
+    /// Expected values of every outcome of some rows, in model units, averaged over the given members and latent points: left in
+    /// the block.
+    pub(super) fn expect<'a>(
         &self,
         members: impl ExactSizeIterator<Item = &'a [f32]>,
+        noise: ArrayView2<'_, f32>,
         (view, rows): (&View<'_>, &Rows<f32>),
         of: &[usize],
         show: impl Fn(usize, usize) -> bool,
@@ -689,7 +733,7 @@ impl VaeImputer {
         show_block(view, rows, of, show, block);
         block.expected.fill(0.0);
         let share = 1.0 / members.len() as f32;
-        members.for_each(|w| block.add_expected(&self.vae, w, self.noise.view(), share));
+        members.for_each(|w| block.add_expected(&self.vae, w, noise, share));
     }
 
     /// What some networks expect of numbers, in model units; `gaps` in order of their rows. A level's has no meaning.
@@ -700,13 +744,17 @@ impl VaeImputer {
         gaps: &[Gap],
         show: impl Fn(usize) -> bool + Sync,
     ) -> Vec<f64> {
-        self.answer_blocks(gaps, AT_ONCE, |block, of, gaps| {
-            self.expect(members.iter().map(Vec::as_slice), of_fit, of, |_, k| show(k), block);
-            let at = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
-                gaps.iter().map(|&(_, k)| f64::from(block.outcomes(r, k)[0])).collect()
-            };
-            gaps.iter().enumerate().flat_map(at).collect()
-        })
+        self.answer_blocks(
+            gaps,
+            || Block::new(&self.vae, AT_ONCE),
+            |block, of, gaps| {
+                self.expect(members.iter().map(Vec::as_slice), self.noise.view(), of_fit, of, |_, k| show(k), block);
+                let at = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
+                    gaps.iter().map(|&(_, k)| f64::from(block.outcomes(r, k)[0])).collect()
+                };
+                gaps.iter().enumerate().flat_map(at).collect()
+            },
+        )
     }
 
     /// Every observed number inside its column's bounds, with what the networks expect of it.
@@ -726,19 +774,18 @@ impl VaeImputer {
     }
 
     /// One value a gap, in order: `answer` gives those of a block of rows.
-    fn answer_blocks(
+    fn answer_blocks<B, T: Send>(
         &self,
         gaps: &[Gap],
-        at_once: usize,
-        answer: impl Fn(&mut Block<f32>, &[usize], &[&[Gap]]) -> Vec<f64> + Sync,
-    ) -> Vec<f64> {
+        buffers: impl Fn() -> B + Sync + Send,
+        answer: impl Fn(&mut B, &[usize], &[&[Gap]]) -> Vec<T> + Sync,
+    ) -> Vec<T> {
         let rows: Vec<&[Gap]> = gaps.chunk_by(|a, b| a.0 == b.0).collect();
-        let of = |block: &mut Block<f32>, rows: &[&[Gap]]| {
+        let of = |buffers: &mut B, rows: &[&[Gap]]| {
             let places: Vec<usize> = rows.iter().map(|gaps| gaps[0].0).collect();
-            answer(block, &places, rows)
+            answer(buffers, &places, rows)
         };
-        let values: Vec<Vec<f64>> = rows.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, at_once), of).collect();
-        values.concat()
+        rows.par_chunks(BLOCK).map_init(buffers, of).collect::<Vec<Vec<T>>>().into_iter().flatten().collect()
     }
 
     /// One filled value: the mean in data units, or the most probable level (the first of equals).
@@ -771,6 +818,16 @@ impl VaeImputer {
         })
     }
 
+    /// A value in model units as a cell in data units, if it is inside the column's bounds.
+    fn picked(&self, k: usize, x: f32, rng: &mut Stream) -> Option<f64> {
+        let (low, high) = self.column(k).bounds;
+        let x = match &self.scaling.columns[k] {
+            number @ ColumnScaling::Number { .. } => self.vae.heads[k].law.in_data(x, number),
+            ColumnScaling::Levels { classes } => return Some(classes.draw(x as usize, rng) as f64),
+        };
+        (low <= x && x <= high).then_some(x)
+    }
+
     /// What the conditional prior's standard deviations count for: nothing in a plain autoencoder.
     pub(super) fn spread(&self) -> f32 {
         if self.training.config.plain_autoencoder { 0.0 } else { 1.0 }
@@ -785,38 +842,64 @@ impl VaeImputer {
         &self.schema.columns()[self.schema.modelled()[k]]
     }
 
-    /// One entry a column of the schema: the error of each member's fills on the cells it did not see.
-    fn expected_errors(&self, of_fit: (&View<'_>, &Rows<f32>), members: &[Member]) -> Vec<Option<ExpectedError>> {
+    /// Buffers of fills: of a block, and of distances where fills are corrected.
+    fn fill_buffers(&self) -> (Block<f32>, Option<Distances>) {
+        (Block::new(&self.vae, AT_ONCE), self.neighbours.as_ref().map(Distances::new))
+    }
+
+    /// What all networks expect of the gaps of a block's rows, corrected: left in the block.
+    fn expect_gaps(
+        &self,
+        of_table: (&View<'_>, &Rows<f32>),
+        of: &[usize],
+        gaps: &[&[Gap]],
+        (block, distances): &mut (Block<f32>, Option<Distances>),
+    ) {
+        self.expect(self.members.iter().map(Vec::as_slice), self.noise.view(), of_table, of, |_, _| true, block);
+        if let (Some(near), Some(distances)) = (&self.neighbours, distances) {
+            near.correct_block(of_table.1, gaps, block, distances, |_| None);
+        }
+    }
+
+    /// One entry a column of the schema: the error of fills on the cells that no network saw, where all hold out the same; else of
+    /// each network's fills on the cells that it did not see. `kept`: the rows by which fills are corrected.
+    fn expected_errors(&self, of_fit: (&View<'_>, &Rows<f32>), members: &[Member], kept: &[usize]) -> Vec<Option<ExpectedError>> {
         let d = self.vae.heads.len();
         let rows = of_fit.1;
         // Per column: squared errors (or wrong levels) of the fills and of the mean fill.
         let mut errors: Vec<Vec<(f64, f64)>> = vec![Vec::new(); d];
-        let buffers = || Block::new(&self.vae, AT_ONCE);
-        for Member { weights, held: HeldOut { cells, rows: held_rows, .. }, .. } in members {
-            let blocks: Vec<Vec<(usize, f64, f64)>> = held_rows
-                .par_chunks(BLOCK)
-                .map_init(buffers, |block, of| {
-                    self.expect(std::iter::once(weights.as_slice()), of_fit, of, |i, j| !cells[(i, j)], block);
-                    let mut out = Vec::new();
-                    for (r, &i) in of.iter().enumerate() {
-                        for k in (0..d).filter(|&k| cells[(i, k)]) {
-                            let fill = self.point(k, block.outcomes(r, k));
-                            out.push(match &self.scaling.columns[k] {
-                                number @ ColumnScaling::Number { .. } => {
-                                    let truth = f64::from(rows.target[(i, k)]);
-                                    (k, (number.to_model(fill) - truth).powi(2), truth * truth)
-                                }
-                                ColumnScaling::Levels { classes } => {
-                                    let truth = f64::from(rows.place[(i, k)]);
-                                    (k, f64::from(fill != truth), f64::from(classes.mode() as f64 != truth))
-                                }
-                            });
-                        }
+        let alike = members.iter().all(|m| m.held.cells == members[0].held.cells);
+        let judged = if alike { &members[..members.len().min(1)] } else { members };
+        for Member { weights, held: HeldOut { cells, rows: held_rows, .. }, .. } in judged {
+            let networks =
+                || -> Vec<&[f32]> { if alike { self.members.iter().map(Vec::as_slice).collect() } else { vec![weights] } };
+            let gaps: Vec<Gap> =
+                held_rows.iter().flat_map(|&i| (0..d).filter(move |&k| cells[(i, k)]).map(move |k| (i, k))).collect();
+            let blocks = self.answer_blocks(
+                &gaps,
+                || self.fill_buffers(),
+                |(block, distances), of, gaps| {
+                    self.expect(networks().into_iter(), self.noise.view(), of_fit, of, |i, j| !cells[(i, j)], block);
+                    if let (Some(near), Some(distances)) = (&self.neighbours, distances) {
+                        near.correct_block(rows, gaps, block, distances, |i| kept.binary_search(&i).ok());
                     }
-                    out
-                })
-                .collect();
-            blocks.into_iter().flatten().for_each(|(k, ours, mean)| errors[k].push((ours, mean)));
+                    let error = |(r, &(i, k)): (usize, &Gap)| {
+                        let fill = self.point(k, block.outcomes(r, k));
+                        match &self.scaling.columns[k] {
+                            number @ ColumnScaling::Number { .. } => {
+                                let truth = f64::from(rows.target[(i, k)]);
+                                (k, (number.to_model(fill) - truth).powi(2), truth * truth)
+                            }
+                            ColumnScaling::Levels { classes } => {
+                                let truth = f64::from(rows.place[(i, k)]);
+                                (k, f64::from(fill != truth), f64::from(classes.mode() as f64 != truth))
+                            }
+                        }
+                    };
+                    gaps.iter().enumerate().flat_map(|(r, gaps)| gaps.iter().map(move |gap| (r, gap))).map(error).collect()
+                },
+            );
+            blocks.into_iter().for_each(|(k, ours, mean)| errors[k].push((ours, mean)));
         }
         let mut out = vec![None; self.schema.columns().len()];
         for (k, errors) in errors.iter().enumerate() {
@@ -865,13 +948,17 @@ impl Imputer for VaeImputer {
         let rows: Rows<f32> = self.scaling.rows(&table);
         let gaps = gaps_by_row(&table);
         let mut values = in_pool(self.threads, || {
-            self.answer_blocks(&gaps, AT_ONCE, |block, of, gaps| {
-                self.expect(self.members.iter().map(Vec::as_slice), (&self.view(), &rows), of, |_, _| true, block);
-                let row = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
-                    gaps.iter().map(|&(_, k)| self.point(k, block.outcomes(r, k))).collect()
-                };
-                gaps.iter().enumerate().flat_map(row).collect()
-            })
+            self.answer_blocks(
+                &gaps,
+                || self.fill_buffers(),
+                |buffers, of, gaps| {
+                    self.expect_gaps((&self.view(), &rows), of, gaps, buffers);
+                    let row = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
+                        gaps.iter().map(|&(_, k)| self.point(k, buffers.0.outcomes(r, k))).collect()
+                    };
+                    gaps.iter().enumerate().flat_map(row).collect()
+                },
+            )
         })?;
         if let Some(donors) = &self.donors {
             for (value, &(_, k)) in values.iter_mut().zip(&gaps).filter(|(_, gap)| donors.has(gap.1)) {
@@ -888,6 +975,10 @@ impl Imputer for VaeImputer {
         let draws = self.draw_rows(&table, 0..m, seed, 0)?;
         Ok(Imputations::new(df, table, draws, &self.info))
     }
+
+    fn without_rows(&self) -> Option<Box<dyn Imputer>> {
+        self.neighbours.as_ref().map(|_| Box::new(self.clone().without_neighbours()) as Box<dyn Imputer>)
+    }
 }
 
 impl VaeImputer {
@@ -896,35 +987,59 @@ impl VaeImputer {
         let rows: Rows<f32> = self.scaling.rows(table);
         let latent = self.vae.latent;
         let gaps = gaps_by_row(table);
+        // The same for all draws.
+        let picks: Option<Vec<Picks>> = self
+            .neighbours
+            .as_ref()
+            .map(|near| {
+                let of_block = |buffers: &mut (Block<f32>, Distances), of: &[usize], gaps: &[&[Gap]]| {
+                    let (block, distances) = buffers;
+                    let members = self.members.iter().map(Vec::as_slice);
+                    self.expect(members, self.noise.view(), (&self.view(), &rows), of, |_, _| true, block);
+                    near.picks(&self.vae.heads, &rows, gaps, block, distances)
+                };
+                let buffers = || (Block::new(&self.vae, AT_ONCE), Distances::new(near));
+                in_pool(self.threads, || self.answer_blocks(&gaps, buffers, of_block))
+            })
+            .transpose()?;
         let one_draw = |i: usize| {
             let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
             // Its own network, its own draw of the linear model's parameters.
             let linear = &self.linear.draws[i % self.linear.draws.len()];
             let view = View::of(&self.scaling, linear);
-            let mut values = self.answer_blocks(&gaps, 1, |block, of, gaps| {
-                show_block(&view, &rows, of, |_, _| true, block);
-                // A row's stream gives its latent point first, then the noise of its cells, then what more they take in the
-                // model's column order.
-                let mut streams: Vec<_> =
-                    of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, (first + row) as u64))).collect();
-                let mut latents = Array2::zeros((BLOCK, latent));
-                for (rng, mut e) in streams.iter_mut().zip(latents.rows_mut()) {
-                    e.assign(&normals((1, latent), rng).row(0));
-                }
-                latents *= self.spread();
-                let eta = block.draw(&self.vae, w, latents.view());
-                let mut values = Vec::new();
-                let (mut noise, mut given) = (vec![0.0; self.vae.columns], Conditional::default());
-                for ((r, gaps), rng) in gaps.iter().enumerate().zip(&mut streams) {
-                    let eta = eta.row(r);
-                    let eta = eta.to_slice().expect("standard layout");
-                    linear.noise(rows.target.row(of[r]), &mut given, rng, &mut noise);
-                    for &(_, k) in *gaps {
-                        values.push(self.draw_cell(k, &eta[self.vae.heads[k].eta.clone()], Some(noise[k]), rng));
+            let mut values = self.answer_blocks(
+                &gaps,
+                || Block::new(&self.vae, 1),
+                |block, of, gaps| {
+                    show_block(&view, &rows, of, |_, _| true, block);
+                    // A row's stream gives its latent point first, then the noise of its cells, then what more they take in the
+                    // model's column order.
+                    let mut streams: Vec<_> =
+                        of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, (first + row) as u64))).collect();
+                    let mut latents = Array2::zeros((BLOCK, latent));
+                    for (rng, mut e) in streams.iter_mut().zip(latents.rows_mut()) {
+                        e.assign(&normals((1, latent), rng).row(0));
                     }
+                    latents *= self.spread();
+                    let eta = block.draw(&self.vae, w, latents.view());
+                    let mut values = Vec::new();
+                    let (mut noise, mut given) = (vec![0.0; self.vae.columns], Conditional::default());
+                    for ((r, gaps), rng) in gaps.iter().enumerate().zip(&mut streams) {
+                        let eta = eta.row(r);
+                        let eta = eta.to_slice().expect("standard layout");
+                        linear.noise(rows.target.row(of[r]), &mut given, rng, &mut noise);
+                        for &(_, k) in *gaps {
+                            values.push(self.draw_cell(k, &eta[self.vae.heads[k].eta.clone()], Some(noise[k]), rng));
+                        }
+                    }
+                    values
+                },
+            );
+            for ((value, picks), &(row, k)) in values.iter_mut().zip(picks.iter().flatten()).zip(&gaps) {
+                if let Some(x) = picks.pick(seed, i, first + row) {
+                    *value = self.picked(k, x, &mut cell_stream(seed, i, first + row, k)).unwrap_or(*value);
                 }
-                values
-            });
+            }
             if let Some(donors) = &self.donors {
                 let expected = self.expected_numbers(std::slice::from_ref(w), (&view, &rows), &gaps, |_| true);
                 let matched = values.iter_mut().zip(&gaps).zip(expected).filter(|((_, gap), _)| donors.has(gap.1));

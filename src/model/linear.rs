@@ -34,7 +34,7 @@ const FEW_CELLS: usize = 100_000;
 /// Draws of the parameters, at least and at most, and what all of them may cost in operations; iterations of a draw that goes
 /// over more than so many cells, where it is near where it starts.
 const DRAWS: (usize, usize) = (5, 40);
-const DRAWS_WORK: f64 = 1.2e10;
+const DRAWS_WORK: f64 = 3e9;
 const MANY_CELLS: usize = 20_000;
 const FEW_ITERATIONS: usize = 12;
 /// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.

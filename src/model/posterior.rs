@@ -66,6 +66,12 @@ impl<F: Real> Block<F> {
         &row[self.starts[head]..self.starts[head + 1]]
     }
 
+    /// As [`Block::outcomes`], to change them.
+    pub fn outcomes_mut(&mut self, r: usize, head: usize) -> &mut [F] {
+        let row = self.expected.row_mut(r).into_slice().expect("standard layout");
+        &mut row[self.starts[head]..self.starts[head + 1]]
+    }
+
     /// Adds to `expected` the given share of E[x | x_v] in model units: the mean over z_l = m + s ⊙ noise_l of each head's
     /// expected values. `noise`, (draws, latent), is common to all rows; draws are a multiple of what is decoded at once.
     pub fn add_expected(&mut self, vae: &Vae, w: &[F], noise: ArrayView2<F>, share: F) {

@@ -43,9 +43,16 @@ pub(crate) struct Plan {
     pub members: usize,
     pub step_size: f64,
     pub decay: f64,
+    /// The hidden share of a row's observed cells is uniform up to this. Fills see all that is observed, which training comes near to
+    /// where little is hidden; where cells are few, hiding more keeps networks from learning them by heart.
+    pub hidden_most: f64,
+    /// One shard in so many takes the encoder's path, the others the prior's, the path of fills.
+    pub encoder_turn: usize,
     /// Share of the observed cells held out, and at most how many.
     pub held_share: f64,
     pub held_most: usize,
+    /// Whether all members hold out the same cells, by which their mean is judged; a small table has too few of them for that.
+    pub held_alike: bool,
     /// Whether a network has to prove by held-out cells that it is better than the linear model it starts from. Several networks
     /// may gain together where each by itself does not, so that this is asked of tables of few columns only, where a
     /// straight line is often all there is.
@@ -63,12 +70,8 @@ const COLUMNS_TO_PROVE: usize = 4;
 
 /// Rows of a shard: the unit of work of a thread, fixed so that sums come out the same on any number of threads.
 const SHARD: usize = 128;
-/// The hidden share of a row's observed cells is uniform up to this.
-const HIDDEN_MOST: f64 = 0.7;
-/// One shard in so many takes the encoder's path, the others the prior's, the path of fills.
-const ENCODER_TURN: usize = 4;
-/// Share of the encoder path's rows that see nothing: the plain VAE, a tenth of all rows.
-const NOTHING_VISIBLE: f64 = 0.4;
+/// Share of all rows that see nothing: the plain VAE. They are on the encoder's path.
+const NOTHING_VISIBLE: f64 = 0.1;
 /// Draws of z when held-out cells are scored.
 const SCORE_DRAWS: usize = 4;
 
@@ -98,8 +101,11 @@ impl Plan {
             members: if thousands < 100.0 { 4 } else { 2 },
             step_size: 2e-3,
             decay: 0.2,
+            hidden_most: if thousands < 100.0 { 0.7 } else { 0.4 },
+            encoder_turn: if thousands < 100.0 { 4 } else { 8 },
             held_share: if thousands < 2.0 { 0.1 } else { 0.04 },
             held_most: 5000,
+            held_alike: thousands >= 2.0,
             prove: d <= COLUMNS_TO_PROVE,
             warm_up: 0.2,
             kl_weight: 1.0,
@@ -112,7 +118,7 @@ impl Plan {
     pub fn operations(&self, vae: &Vae) -> f64 {
         let row = |encoder| vae.operations(encoder, self.k) as f64;
         let shards = self.batch / SHARD;
-        let takes_encoder = |step: usize| (0..shards).filter(|s| (step + s).is_multiple_of(ENCODER_TURN)).count();
+        let takes_encoder = |step: usize| (0..shards).filter(|s| (step + s).is_multiple_of(self.encoder_turn)).count();
         let steps = 0..self.epochs * self.steps_per_epoch;
         let rows = steps.map(|step| (takes_encoder(step) as f64, shards as f64));
         rows.map(|(encoder, all)| SHARD as f64 * (encoder * row(true) + (all - encoder) * row(false))).sum()
@@ -195,7 +201,9 @@ pub(crate) struct Trainer<'a> {
 impl Trainer<'_> {
     /// A member with its first weights: the model as it begins.
     pub fn untrained(&self, member: usize) -> Member {
-        let held = HeldOut::choose(self.rows, self.plan, self.seed, member);
+        // The pilot comes after the members: its cells are its own.
+        let whose = if self.plan.held_alike && member < self.plan.members { 0 } else { member };
+        let held = HeldOut::choose(self.rows, self.plan, self.seed, whose);
         let mut rng = stream(self.seed, Purpose::Init, member as u64);
         let weights = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
         Member { weights, held, epochs: 0, timed_out: false, lost: None }
@@ -421,7 +429,7 @@ impl Shard {
         let (trainer, held) = of;
         let (member, step, s) = index;
         let mut rng = stream(trainer.seed, Purpose::Train, pair(member as u64, pair(step as u64, s as u64)));
-        let encoder = (step + s).is_multiple_of(ENCODER_TURN);
+        let encoder = (step + s).is_multiple_of(trainer.plan.encoder_turn);
         self.batch.proposal = if encoder { Proposal::Encoder } else { Proposal::Prior };
         hide(trainer, held, rows, &mut rng, self);
         if !trainer.plan.plain {
@@ -521,7 +529,7 @@ impl Objective for Fit<'_> {
 /// (squared where small, absolute where large, so that a few wild cells do not choose the epoch); for levels one minus
 /// the probability given to the true one. The log density would stop too early: its variances overfit long before its
 /// means do.
-fn fill_loss(expected: &[f32], truth: f32) -> f64 {
+pub(crate) fn fill_loss(expected: &[f32], truth: f32) -> f64 {
     match expected {
         [mean] => (1.0 + f64::from(mean - truth).powi(2)).sqrt() - 1.0,
         levels => 1.0 - f64::from(levels[truth as usize]),
@@ -562,8 +570,8 @@ pub(crate) fn show_block(
     }
 }
 
-/// The hiding law: per row a hidden share uniform on [0, 0.7] of its observed cells, at least one; on the encoder's
-/// path two fifths of the rows see nothing.
+/// The hiding law: per row a hidden share of its observed cells uniform up to the plan's most, one cell at least; on the encoder's
+/// path so many rows see nothing that they are a tenth of all.
 fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream, shard: &mut Shard) {
     let (view, rows) = (&trainer.view, trainer.rows);
     let Shard { batch, observed, visible, given, .. } = shard;
@@ -575,8 +583,8 @@ fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream
             *observed = !target[j].is_nan() && !held.cells[(i, j)];
             total += usize::from(*observed);
         }
-        let nothing = encoder && rng.random::<f64>() < NOTHING_VISIBLE;
-        let share = if nothing { 1.0 } else { rng.random::<f64>() * HIDDEN_MOST };
+        let nothing = encoder && rng.random::<f64>() < NOTHING_VISIBLE * trainer.plan.encoder_turn as f64;
+        let share = if nothing { 1.0 } else { rng.random::<f64>() * trainer.plan.hidden_most };
         let one = rng.random_range(0..total.max(1));
         let mut at = 0;
         for (j, &observed) in observed.iter().enumerate() {
