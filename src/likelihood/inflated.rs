@@ -20,23 +20,29 @@ pub(crate) struct ZeroInflated {
     pub rest: Rest,
 }
 
-/// The mean of a normal rest lies within so many of its standard deviations of its own.
-const MEAN_MOST: f64 = 6.0;
+/// The mean of a normal rest may lie so many of its standard deviations from its own, or as far as any cell that was seen.
+const MEAN_LEAST: f64 = 6.0;
 
 /// The distribution of the cells that are not at the atom.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rest {
-    /// Normal, standardised by the rest's own moments (in the column's model units).
-    Gaussian(Moments),
+    /// Normal, standardised by the rest's own moments (in the column's model units); and how far its mean may go, standardised.
+    Gaussian(Moments, f64),
     LogNormal(LogNormal),
 }
 
 impl Rest {
+    /// A normal rest by its moments and the column's range, all in the column's model units.
+    pub fn gaussian(rest: Moments, (min, max): (f64, f64)) -> Rest {
+        let farthest = ((max - rest.mean) / rest.sd).max((rest.mean - min) / rest.sd);
+        Rest::Gaussian(rest, farthest.max(MEAN_LEAST))
+    }
+
     fn log_prob_grad<F: Real>(&self, eta: &[F], x: F, d_eta: &mut [F]) -> F {
         match self {
-            Rest::Gaussian(m) => {
+            Rest::Gaussian(m, most) => {
                 let y = (x - F::of(m.mean)) / F::of(m.sd);
-                let (mean, slope) = bounded(eta[0], MEAN_MOST);
+                let (mean, slope) = bounded(eta[0], *most);
                 let value = Gaussian.log_prob_grad(&[mean, eta[1]], y, d_eta) - F::of(m.sd.ln());
                 d_eta[0] *= slope;
                 value
@@ -47,15 +53,15 @@ impl Rest {
 
     fn expected<F: Real>(&self, eta: &[F], out: &mut [F]) {
         match self {
-            Rest::Gaussian(m) => out[0] = F::of(m.mean) + F::of(m.sd) * bounded(eta[0], MEAN_MOST).0,
+            Rest::Gaussian(m, most) => out[0] = F::of(m.mean) + F::of(m.sd) * bounded(eta[0], *most).0,
             Rest::LogNormal(law) => law.expected(eta, out),
         }
     }
 
     fn sample_with<F: Real>(&self, eta: &[F], normal: f64, rng: &mut Stream) -> F {
         match self {
-            Rest::Gaussian(m) => {
-                F::of(m.mean) + F::of(m.sd) * Gaussian.sample_with(&[bounded(eta[0], MEAN_MOST).0, eta[1]], normal, rng)
+            Rest::Gaussian(m, most) => {
+                F::of(m.mean) + F::of(m.sd) * Gaussian.sample_with(&[bounded(eta[0], *most).0, eta[1]], normal, rng)
             }
             Rest::LogNormal(law) => law.sample_with(eta, normal, rng),
         }

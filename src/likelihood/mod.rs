@@ -38,7 +38,7 @@ use crate::data::marginal::{Marginal, Moments};
 use crate::data::scaling::{ColumnScaling, Scaling};
 use crate::data::schema::{Column, ColumnKind, Family};
 use crate::error::{Error, Result};
-use crate::kernel::{Real, unbounded};
+use crate::kernel::{Real, bounded, unbounded};
 use crate::rng::Stream;
 
 use count::{NegativeBinomial, Poisson};
@@ -96,6 +96,9 @@ pub(crate) struct Units {
     most_expected: f64,
 }
 
+/// The least and the most that a scale counts for in the gradients of fills.
+const SIGMA: (f64, f64) = (0.02, 5.0);
+
 /// An expected number lies within so many standard deviations of the column's mean where the law could say any: data have
 /// heavy tails more often than the other columns can tell which of their cells these are.
 const EXPECTED_MOST: f64 = 6.0;
@@ -140,11 +143,12 @@ impl Law {
     /// The law of a family on a column; `None` where the column's cells lie outside its support.
     pub fn of(family: Family, scaling: &ColumnScaling) -> Option<Law> {
         match scaling {
-            ColumnScaling::Number { marginal, mean, sd, .. } => {
+            ColumnScaling::Number { marginal, mean, sd, min, max, .. } => {
                 let (low, high) = scaling.reach();
                 let most_expected = mean + EXPECTED_MOST * sd;
                 let units = Units { mean: *mean, sd: *sd, low: low.max(0.0), high: high.max(0.0), most_expected };
-                Law::of_numbers(family, scaling, marginal, units)
+                let range = (scaling.to_model(*min), scaling.to_model(*max));
+                Law::of_numbers(family, scaling, (marginal, range), units)
             }
             ColumnScaling::Levels { classes } => match family {
                 Family::Bernoulli => Some(Law::Bernoulli(Bernoulli)),
@@ -155,7 +159,12 @@ impl Law {
         }
     }
 
-    fn of_numbers(family: Family, scaling: &ColumnScaling, marginal: &Marginal, units: Units) -> Option<Law> {
+    fn of_numbers(
+        family: Family,
+        scaling: &ColumnScaling,
+        (marginal, range): (&Marginal, (f64, f64)),
+        units: Units,
+    ) -> Option<Law> {
         let (atom, share) = marginal.atom;
         let inflated =
             |rest| Law::ZeroInflated(ZeroInflated { atom: scaling.to_model(atom), logit: share.ln() - (1.0 - share).ln(), rest });
@@ -167,7 +176,7 @@ impl Law {
             Family::NegativeBinomial => Some(Law::NegativeBinomial(NegativeBinomial::new(units))),
             Family::ZeroInflatedGaussian => marginal.rest.map(|rest| {
                 let sd = (rest.sd / units.sd).clamp(1e-6, 1e6);
-                inflated(Rest::Gaussian(Moments { mean: scaling.to_model(rest.mean), sd }))
+                inflated(Rest::gaussian(Moments { mean: scaling.to_model(rest.mean), sd }, range))
             }),
             Family::ZeroInflatedLogNormal => marginal.rest_log.map(|log| inflated(Rest::LogNormal(LogNormal { units, log }))),
             Family::Discretised => {
@@ -209,7 +218,7 @@ impl Law {
                 eta[0] += discrete::place(mean);
                 eta[1] += unbounded(ln_sd, LN_SCALE_LIMIT);
             }
-            Law::ZeroInflated(ZeroInflated { rest: Rest::Gaussian(rest), .. }) => {
+            Law::ZeroInflated(ZeroInflated { rest: Rest::Gaussian(rest, _), .. }) => {
                 eta[1] += (mean - F::of(rest.mean)) / F::of(rest.sd);
             }
             _ => {}
@@ -239,6 +248,16 @@ impl Law {
             Law::ZeroInflated(_) => Some(2),
             _ => None,
         }
+    }
+
+    /// The outputs that say where a density lies and how wide it is, and what their gradients count for in the training of fills: σ, held
+    /// within [`SIGMA`]; σ² beside a point mass, where the rest has the heaviest tails.
+    #[inline(always)]
+    pub fn counts_for<F: Real>(&self, eta: &[F]) -> Option<(std::ops::Range<usize>, F)> {
+        let at = self.scale_output()?;
+        let sd = bounded(eta[at], LN_SCALE_LIMIT).0.fast_exp();
+        let sd = sd.max(F::of(SIGMA.0)).min(F::of(SIGMA.1));
+        Some((at - 1..at + 1, if let Law::ZeroInflated(_) = self { sd * sd } else { sd }))
     }
 
     /// ln of the probability of the cell `unit` wide about `x`: ln p where `x` has a probability of its own, else the

@@ -31,6 +31,11 @@ pub(crate) struct Batch<F> {
     pub target: Array2<F>,
     /// (n, d): the hidden cells, which are scored.
     pub scored: Array2<bool>,
+    /// Whether the gradient by where a density lies and how wide it is counts for its σ: the likelihood alone gives it 1/σ², so that a
+    /// network that has once taken cells for noise learns little more of them (β-NLL, Seitzer et al. 2022, eq. 4, β = 1/2; 1 beside a
+    /// point mass). The
+    /// bound's value stays as it is.
+    pub by_scale: bool,
     /// Standard normal, (n K, latent), the draws of a row next to each other.
     pub noise: Array2<F>,
 }
@@ -55,6 +60,7 @@ impl<F: Real> Batch<F> {
             observed: Features::new(vae.features, n),
             target: Array2::zeros((n, d)),
             scored: Array2::from_elem((n, d), false),
+            by_scale: false,
             noise: Array2::zeros((n * k, vae.latent)),
         }
     }
@@ -238,6 +244,9 @@ impl<F: Real> Workspace<F> {
         }
         let share = flat(log_w);
         std::mem::swap(&mut decoded.eta, d_eta);
+        if batch.by_scale {
+            count_by_scale(&vae.heads, vae.outputs, flat(d_eta), flat_mut(&mut decoded.eta));
+        }
         if k > 1 {
             for (mut d_eta, &share) in decoded.eta.rows_mut().into_iter().zip(share) {
                 d_eta.mapv_inplace(|d| d * share);
@@ -297,6 +306,22 @@ pub(crate) fn log_prob<F: Real>(heads: &[Head], eta: &[F], target: &[F], scored:
         }
     }
     total
+}
+
+/// Multiplies gradients by what they count for, where a head has a scale: see [`Batch::by_scale`].
+fn count_by_scale<F: Real>(heads: &[Head], outputs: usize, eta: &[F], d_eta: &mut [F]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (eta, d_eta) in eta.chunks_exact(outputs.max(1)).zip(d_eta.chunks_exact_mut(outputs.max(1))) {
+                for head in heads {
+                    if let Some((places, counts)) = head.law.counts_for(&eta[head.eta.clone()]) {
+                        d_eta[head.eta.clone()][places].iter_mut().for_each(|d| *d *= counts);
+                    }
+                }
+            }
+        },
+    );
 }
 
 /// Sets β to zero for units whose mean divergence from N(0, 1), over the rows with nothing visible, is below `free` nats.
@@ -381,6 +406,7 @@ mod tests {
             observed: Features { dense: normal((3, 4)), places: ndarray::arr2(&[[2], [0], [NOWHERE]]), start: normal((3, 8)) },
             target: ndarray::arr2(&[[0.3, 1.0, 2.0, -0.4], [1.1, 0.0, 0.0, 0.2], [-0.5, 0.0, 1.0, 2.0]]),
             scored: ndarray::arr2(&[[true, false, true, false], [false, true, true, true], [true, true, true, true]]),
+            by_scale: false,
             noise: Array2::zeros((0, 2)),
         };
         (vae, w, batch)
@@ -402,6 +428,34 @@ mod tests {
             let want = (up - down) / (2.0 * h);
             assert!((grad[i] - want).abs() < 2e-7 * (1.0 + want.abs()), "weight {i}: {} {want}", grad[i]);
         }
+    }
+
+    #[test]
+    fn gradients_count_by_scale_where_asked_and_the_bound_stays() {
+        let (vae, w, mut batch) = small();
+        (batch.proposal, batch.noise) = (Proposal::Prior, noise(1, 1));
+        let whole = Divergence::whole(1.0, 0.0);
+        let mut work = Workspace::new(&vae, 3, 1);
+        let mut biases = |by_scale| {
+            batch.by_scale = by_scale;
+            // Of one row, so that a head has one σ.
+            batch.scored.rows_mut().into_iter().skip(1).for_each(|mut row| row.fill(false));
+            let mut grad = Gradient::new(&vae);
+            let value = work.bound_and_grad(&vae, &w, &batch, whole, Estimator::Pathwise, &mut grad);
+            let eta = work.d_eta.row(0).to_vec();
+            (value, grad.values()[vae.linear_decoder().1].to_vec(), eta)
+        };
+        let (plain, by_scale) = (biases(false), biases(true));
+        assert_eq!(plain.0, by_scale.0);
+        for head in &vae.heads {
+            let eta = &plain.2[head.eta.clone()];
+            let (places, counts) = head.law.counts_for(eta).unwrap_or((0..0, 1.0));
+            for (o, at) in head.eta.clone().enumerate() {
+                let want = plain.1[at] * if places.contains(&o) { counts } else { 1.0 };
+                assert!((by_scale.1[at] - want).abs() < 1e-12 * (1.0 + want.abs()), "output {at}");
+            }
+        }
+        assert!(vae.heads.iter().any(|h| h.law.counts_for(&plain.2[h.eta.clone()]).is_some()));
     }
 
     #[test]

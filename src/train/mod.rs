@@ -431,6 +431,8 @@ impl Shard {
         let mut rng = stream(trainer.seed, Purpose::Train, pair(member as u64, pair(step as u64, s as u64)));
         let encoder = (step + s).is_multiple_of(trainer.plan.encoder_turn);
         self.batch.proposal = if encoder { Proposal::Encoder } else { Proposal::Prior };
+        // The encoder's path keeps the bound's own gradient.
+        self.batch.by_scale = !encoder;
         hide(trainer, held, rows, &mut rng, self);
         if !trainer.plan.plain {
             fill_normals(&mut self.batch.noise, &mut rng);
