@@ -320,9 +320,10 @@ impl<'a> Scan<'a> {
             _ => {
                 self.moments.see(text, row);
                 self.word.get_or_insert_with(|| (row, text.to_string()));
-                match self.words.iter().position(|w| w.0 == text) {
-                    Some(i) => self.words[i].1 += 1,
-                    None if self.words.len() <= FEW_WORDS => self.words.push((text.to_string(), 1)),
+                let full = self.words.len() > FEW_WORDS;
+                match self.words.iter_mut().find(|w| w.0 == text) {
+                    Some(word) => word.1 += 1,
+                    None if !full => self.words.push((text.to_string(), 1)),
                     None => {}
                 }
             }
