@@ -3,9 +3,10 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use lacuna::polars::prelude::*;
-use lacuna::{ErrorKind, Fit, Schema, VaeConfig, VaeImputer};
+use lacuna::{ErrorKind, Fit, Schema, VaeConfig, VaeImputer, Warning};
 
 /// A parabola with gaps, which no linear model knows.
 fn frame(n: usize) -> DataFrame {
@@ -50,6 +51,24 @@ fn a_fit_that_was_broken_off_goes_on_to_the_same_bits() {
         assert!(bytes(&kept.fit(&frame(300)).unwrap()) == whole);
         fs::remove_file(path).unwrap();
     }
+}
+
+#[test]
+fn a_time_limit_covers_a_fit_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let limit = Duration::from_secs(3);
+    let kept = config().epochs(1_000_000).time_limit(limit).checkpoint(folder.path().join("c"));
+    let df = frame(300);
+    let schema = Schema::infer(&df).unwrap();
+    let broken = kept.fit_with_progress(&df, &schema, &mut |p| match p.elapsed > limit / 2 {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    assert!(matches!(broken.unwrap_err().kind(), ErrorKind::Interrupted));
+    let start = Instant::now();
+    let imputer = kept.fit(&df).unwrap();
+    assert!(start.elapsed() < limit * 5 / 6, "{:?}", start.elapsed());
+    assert!(imputer.warnings().iter().any(|w| matches!(w, Warning::TimeLimit { .. })), "{:?}", imputer.warnings());
 }
 
 #[test]
