@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::classes::Classes;
 use crate::data::marginal::Marginal;
-use crate::data::schema::{Column, ColumnKind};
+use crate::data::schema::{Column, ColumnKind, LevelCounts, Schema};
 use crate::data::table::Table;
 use crate::kernel::{NOWHERE, Real};
 
@@ -64,6 +64,16 @@ impl Scaling {
             })
             .collect();
         Scaling { columns }
+    }
+
+    /// The same with the classes of levels by these counts, of more rows than the table has.
+    pub fn with_counts(mut self, schema: &Schema, counts: &LevelCounts) -> Scaling {
+        for (column, scaling) in schema.modelled_columns().zip(&mut self.columns) {
+            if let (ColumnScaling::Levels { classes }, Some(counts)) = (scaling, counts.get(column.name())) {
+                *classes = Classes::new(&column.levels, counts, column.kind == ColumnKind::Ordinal);
+            }
+        }
+        self
     }
 
     /// Features a row has for the networks.

@@ -1,9 +1,15 @@
 //! Fits of CSV files within a limit of memory: on as many rows as it holds.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
+use ::polars::prelude::{Column, DataType};
+use rayon::prelude::*;
+
 use crate::data::csv::CsvTable;
-use crate::data::schema::{Schema, SchemaOptions};
+use crate::data::polars::{counting, row_weights};
+use crate::data::profile::Profiler;
+use crate::data::schema::{LevelCounts, Profile, Schema, SchemaOptions, TEXT_CAP, Values};
 use crate::error::{Error, Result, Warning};
 use crate::impute::vae::{Progress, VaeConfig, VaeImputer};
 use crate::rng::{Purpose, stream};
@@ -18,7 +24,9 @@ const ROWS_LEAST: usize = 10_000;
 impl VaeConfig {
     /// Fits to a CSV file whose schema is inferred. Within `memory` bytes, if stated: where the whole table would take more, on as
     /// many of its rows as they hold, drawn at random by the seed, with [`Warning::Sampled`]. A training visits some two million
-    /// rows however long the table is, so that of a long one it sees as much. Levels that the rows lack are unknown to the model.
+    /// rows however long the table is, so that of a long one it sees as much. Kinds, levels and how frequent they are, and the range
+    /// of numbers are those of all rows all the same. (Of a column of text the first 100 000 levels are known, or as many as the
+    /// memory holds; a fill counts the cells of others.)
     ///
     /// ```
     /// use lacuna::{CsvOptions, CsvTable, SchemaOptions, VaeConfig};
@@ -44,16 +52,80 @@ impl VaeConfig {
         on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
     ) -> Result<VaeImputer> {
         let rows = memory.map_or(Ok(csv.rows()), |memory| rows_within(csv, memory))?;
-        let frame = match rows < csv.rows() {
-            true => csv.sample(rows, &mut stream(self.seed, Purpose::Sample, 0))?,
-            false => csv.to_frame()?,
-        };
-        let schema = Schema::infer_with(&frame, options)?;
-        let mut imputer = self.fit_with_progress(&frame, &schema, on_progress)?;
-        if rows < csv.rows() {
-            imputer.info.warnings.push(Warning::Sampled { rows, of: csv.rows() });
+        if rows == csv.rows() {
+            let frame = csv.to_frame()?;
+            return self.fit_with_progress(&frame, &Schema::infer_with(&frame, options)?, on_progress);
         }
+        let Whole { schema, counts, ends } = Whole::of(csv, options, memory)?;
+        let frame = csv.sample(rows, &ends, &mut stream(self.seed, Purpose::Sample, 0))?;
+        let mut imputer = self.fit_counted(&frame, &schema, &counts, on_progress)?;
+        imputer.info.warnings.push(Warning::Sampled { rows: frame.height(), of: csv.rows() });
         Ok(imputer)
+    }
+}
+
+/// What all rows of a file say, where a fit sees some of them.
+struct Whole {
+    schema: Schema,
+    counts: LevelCounts,
+    /// Rows that no sample goes without, ascending: those of the smallest and the largest number of each column, of two of its
+    /// levels. A column that varies varies in the sample, over its whole range.
+    ends: Vec<usize>,
+}
+
+/// Blocks of the file that are looked at together.
+const AT_ONCE: usize = 8;
+/// Bytes that a level in a count of levels takes beside its letters.
+const LEVEL: usize = 96;
+
+impl Whole {
+    /// One pass over the file, within so many bytes.
+    fn of(csv: &CsvTable, options: &SchemaOptions, memory: Option<u64>) -> Result<Whole> {
+        options.check_names(csv.header())?;
+        let (kept, row) = csv.memory();
+        let room = memory.map_or(usize::MAX, |memory| (memory as usize).saturating_sub(FIXED_FILL + kept));
+        let mut profilers = Vec::new();
+        let mut chunks = csv.chunks(AT_ONCE)?;
+        while let Some(chunk) = chunks.next()? {
+            let mut frame = csv.chunk_frame(&chunk)?;
+            if profilers.is_empty() {
+                let texts = frame.dtypes().iter().filter(|t| **t == DataType::String).count();
+                let most = (room / (LEVEL * texts + row)).min(TEXT_CAP + 1);
+                let new = |c: &Column| Profiler::new(c.name(), c.dtype(), options.leaves_out(c.name()), most);
+                profilers = frame.columns().iter().map(new).collect();
+            }
+            let weights = row_weights(&frame, options.ignore.as_deref(), options.weights.as_deref(), chunk.first)?;
+            let mut rows: Vec<usize> = (chunk.first..chunk.first + chunk.rows).collect();
+            if let Some(weights) = weights {
+                frame = counting(&frame, &weights)?;
+                let mut weights = weights.iter();
+                rows.retain(|_| weights.next().is_some_and(|w| *w > 0.0));
+            }
+            let columns = profilers.par_iter_mut().zip(frame.columns());
+            // All of them, so that the first of several errors is told.
+            let added: Vec<Result<()>> = columns.map(|(profiler, column)| profiler.add(column, |i| rows[i])).collect();
+            added.into_iter().collect::<Result<()>>()?;
+        }
+        let mut ends: Vec<usize> = profilers.iter().flat_map(|p| p.ends).flatten().collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let profiles: Vec<Profile> = profilers.into_iter().map(Profiler::finish).collect();
+        let levels: BTreeMap<String, Vec<(String, usize)>> = profiles.iter().filter_map(levels_of).collect();
+        let schema = Schema::from_profiles(profiles, options)?;
+        let counts = |column: &crate::Column| {
+            let of: HashMap<&str, usize> = levels.get(column.name())?.iter().map(|(l, n)| (l.as_str(), *n)).collect();
+            Some((column.name().to_string(), column.levels().iter().map(|l| of.get(l.as_str()).copied().unwrap_or(0)).collect()))
+        };
+        let counts = schema.modelled_columns().filter_map(counts).collect();
+        Ok(Whole { schema, counts, ends })
+    }
+}
+
+/// A column's texts with their counts.
+fn levels_of(profile: &Profile) -> Option<(String, Vec<(String, usize)>)> {
+    match &profile.values {
+        Values::Levels { levels, .. } => Some((profile.name.clone(), levels.clone())),
+        _ => None,
     }
 }
 
