@@ -12,6 +12,7 @@ mod column;
 mod emptied;
 mod form;
 mod frame;
+#[expect(clippy::indexing_slicing, reason = "places in two tables of formats, from sets of bits made over the same tables")]
 mod moment;
 #[expect(clippy::indexing_slicing, reason = "places that were found in the same bytes a line before")]
 mod records;
@@ -198,7 +199,7 @@ impl CsvTable {
                 let mut row = rows;
                 for split in &splits {
                     for fields in split.records() {
-                        for (scan, field) in scans.iter_mut().zip(&fields[c..]) {
+                        for (scan, field) in scans.iter_mut().zip(fields.iter().skip(c)) {
                             scan.see(field.raw(&split.text), &field.text(&split.text), row);
                         }
                         row += 1;
@@ -475,7 +476,8 @@ impl<'a> Pass<'a> {
 
 /// Some bytes as text; of others the part that is.
 fn utf8(bytes: Cow<'_, [u8]>) -> std::result::Result<Cow<'_, str>, String> {
-    let valid = |bytes: &[u8], e: Utf8Error| String::from_utf8_lossy(&bytes[..e.valid_up_to()]).into_owned();
+    let valid =
+        |bytes: &[u8], e: Utf8Error| String::from_utf8_lossy(bytes.get(..e.valid_up_to()).unwrap_or_default()).into_owned();
     match bytes {
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|e| valid(bytes, e)),
         Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|e| valid(e.as_bytes(), e.utf8_error())),

@@ -312,8 +312,8 @@ mod tests {
     #[test]
     fn some_rows_at_a_time_are_as_all_at_once() {
         let n = 300;
-        let number = |i: usize| (i % 7 != 0).then(|| ((i * 37 % 101) as f64 / 20.0).exp());
-        let text = |i: usize| (i % 5 != 0).then(|| ["b", "a", "10"][i * i % 3]);
+        let number = |i: usize| (!i.is_multiple_of(7)).then(|| ((i * 37 % 101) as f64 / 20.0).exp());
+        let text = |i: usize| (!i.is_multiple_of(5)).then(|| ["b", "a", "10"][i * i % 3]);
         let minutes: Vec<i64> = (0..n as i64).map(|i| 60_000_000 * (i * i % 50)).collect();
         let columns = [
             Series::new("float".into(), (0..n).map(number).collect::<Vec<_>>()),

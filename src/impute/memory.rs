@@ -112,11 +112,12 @@ impl Whole {
         let profiles: Vec<Profile> = profilers.into_iter().map(Profiler::finish).collect();
         let levels: BTreeMap<String, Vec<(String, usize)>> = profiles.iter().filter_map(levels_of).collect();
         let schema = Schema::from_profiles(profiles, options)?;
-        let counts = |column: &crate::Column| {
+        let counts = schema.modelled_columns().filter_map(|column| {
             let of: HashMap<&str, usize> = levels.get(column.name())?.iter().map(|(l, n)| (l.as_str(), *n)).collect();
-            Some((column.name().to_string(), column.levels().iter().map(|l| of.get(l.as_str()).copied().unwrap_or(0)).collect()))
-        };
-        let counts = schema.modelled_columns().filter_map(counts).collect();
+            let counts = column.levels().iter().map(|l| of.get(l.as_str()).copied().unwrap_or(0)).collect();
+            Some((column.name().to_string(), counts))
+        });
+        let counts = counts.collect();
         Ok(Whole { schema, counts, ends })
     }
 }

@@ -61,7 +61,8 @@ fn killed(folder: &Folder, args: &[&str], output: &str) {
         }
         assert_eq!(folder.read("in.csv"), input, "kill {kill}");
         for name in folder.names().iter().filter(|n| !["in.csv", CHECKPOINT, output].contains(&n.as_str())) {
-            assert!(name.ends_with(".tmp") && name.starts_with(".lacuna-"), "kill {kill} left {name}");
+            let temporary = name.starts_with(".tmp") || (name.starts_with(".lacuna-") && name.ends_with(".tmp"));
+            assert!(temporary, "kill {kill} left {name}");
             fs::remove_file(folder.path().join(name)).unwrap();
         }
     }
