@@ -309,11 +309,12 @@ pub(crate) fn number_scaling(mut seen: Vec<f64>, bins_most: usize) -> ColumnScal
     // largest, because the cells may be anywhere in the range of f64.
     let middle = seen[n / 2];
     let shift = seen.iter().map(|x| (0.5 * x - 0.5 * middle) / n as f64).sum::<f64>();
-    let mean = middle + 2.0 * shift;
     let (min, max) = (seen[0], seen[n - 1]);
+    // Rounding does not carry it out of the range, nor out of f64.
+    let mean = (middle + 2.0 * shift).clamp(min, max);
     let largest = f64::max(0.5 * max - 0.5 * mean, 0.5 * mean - 0.5 * min);
     let share = seen.iter().map(|x| ((0.5 * x - 0.5 * mean) / largest).powi(2)).sum::<f64>() / n as f64;
-    let sd = 2.0 * (largest * share.sqrt());
+    let sd = (2.0 * (largest * share.sqrt())).min(f64::MAX);
     // The smallest numbers have no halves.
     let sd = if sd > 0.0 { sd } else { max - min };
     // Fewer bins where one would hold under ten cells.
