@@ -14,10 +14,12 @@ use crate::error::{Error, Result, Warning};
 use crate::impute::vae::{Progress, VaeConfig, VaeImputer};
 use crate::rng::{Purpose, stream};
 
-/// What the program takes beside tables: itself, the networks in training and their buffers.
-const FIXED: usize = 110_000_000;
-/// The same while a model fills: the rows in work as well.
-const FIXED_FILL: usize = 50_000_000;
+/// What the program takes beside tables while it reads one: itself, and the rows in work.
+const READING: usize = 40_000_000;
+/// The same while it trains: the networks and their buffers.
+const TRAINING: usize = 150_000_000;
+/// The same while a model fills.
+const FILLING: usize = 50_000_000;
 /// A fit sees so many rows at least, or all.
 const ROWS_LEAST: usize = 10_000;
 
@@ -83,7 +85,7 @@ impl Whole {
     fn of(csv: &CsvTable, options: &SchemaOptions, memory: Option<u64>) -> Result<Whole> {
         options.check_names(csv.header())?;
         let (kept, row) = csv.memory();
-        let room = memory.map_or(usize::MAX, |memory| (memory as usize).saturating_sub(FIXED_FILL + kept));
+        let room = memory.map_or(usize::MAX, |memory| (memory as usize).saturating_sub(FILLING + kept));
         let mut profilers = Vec::new();
         let mut chunks = csv.chunks(AT_ONCE)?;
         while let Some(chunk) = chunks.next()? {
@@ -138,7 +140,7 @@ impl VaeImputer {
     pub fn check_memory(&self, csv: &CsvTable, memory: u64) -> Result<()> {
         let donors = self.donors.as_ref().map_or(0, |d| d.len());
         // The weights twice, as a model is read.
-        let due = FIXED_FILL + csv.memory().0 + 8 * self.weights() + 16 * donors;
+        let due = FILLING + csv.memory().0 + 8 * self.weights() + 16 * donors;
         if due as u64 > memory { Err(too_little(memory, due)) } else { Ok(()) }
     }
 }
@@ -146,13 +148,17 @@ impl VaeImputer {
 /// Rows of a file that a fit within so many bytes can see.
 fn rows_within(csv: &CsvTable, memory: u64) -> Result<usize> {
     let (kept, row) = csv.memory();
-    // A cell is a number of the table for a while and then two of the model, beside its place in the frame.
-    let row = row + 14 * csv.header().len();
-    let least = FIXED + kept + row * csv.rows().min(ROWS_LEAST);
+    let d = csv.header().len();
+    // Beside its place in the frame a cell is a number of the table as that is read, and becomes two of the model; in training it
+    // is those two, and held out or not in two networks.
+    let phases = [(READING + kept, row + 20 * d), (TRAINING + kept, row + 10 * d)];
+    let due = |rows: usize| phases.iter().map(|(fixed, row)| fixed + rows * row).max().unwrap_or(0);
+    let least = due(csv.rows().min(ROWS_LEAST));
     if (least as u64) > memory {
         return Err(too_little(memory, least));
     }
-    Ok(((memory as usize - FIXED - kept) / row).min(csv.rows()))
+    let rows = phases.iter().map(|(fixed, row)| (memory as usize - fixed) / row).min();
+    Ok(rows.unwrap_or(0).min(csv.rows()))
 }
 
 fn too_little(memory: u64, due: usize) -> Error {
