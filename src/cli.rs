@@ -1,6 +1,6 @@
 //! The command: parse, derive, run.
 
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod ampute;
 mod apply;
@@ -235,7 +235,7 @@ fn knn_config(flags: &args::Model) -> KnnConfig {
     KnnConfig { k: flags.k.unwrap_or(default.k), threads: flags.threads, ..default }
 }
 
-/// Progress of a fit, on a terminal.
+/// Progress of a fit: a bar on a terminal, and anywhere how long it will take, if that is long.
 struct Meter {
     bar: Option<ProgressBar>,
     /// Whether the time it will take has been said, or is not worth saying.
@@ -260,7 +260,7 @@ fn about(time: Duration) -> String {
 
 impl Meter {
     fn new(quiet: bool) -> Meter {
-        let estimated = AtomicBool::new(false);
+        let estimated = AtomicBool::new(quiet);
         if quiet || !std::io::stderr().is_terminal() {
             return Meter { bar: None, estimated };
         }
@@ -270,16 +270,19 @@ impl Meter {
     }
 
     fn show(&self, p: &Progress) -> ControlFlow<()> {
-        if let Some(bar) = &self.bar {
-            if let (false, Some(time)) = (self.estimated.load(Ordering::Relaxed), estimate(p)) {
-                self.estimated.store(true, Ordering::Relaxed);
-                if time > LONG {
-                    bar.println(format!(
-                        "this fit takes about {} at most; --time-limit ends it sooner, with the best model so far",
-                        about(time)
-                    ));
+        if let (false, Some(time)) = (self.estimated.load(Ordering::Relaxed), estimate(p)) {
+            self.estimated.store(true, Ordering::Relaxed);
+            if time > LONG {
+                let time = about(time);
+                let line =
+                    format!("this fit takes about {time} at most; --time-limit ends it sooner, with the best model so far");
+                match &self.bar {
+                    Some(bar) => bar.println(line),
+                    None => say(&format!("{line}\n")),
                 }
             }
+        }
+        if let Some(bar) = &self.bar {
             bar.set_length(p.epochs as u64);
             bar.set_position(p.epoch as u64);
             if p.held_out_loss.is_finite() {

@@ -239,7 +239,7 @@ pub enum Warning {
     TooManyLevels {
         /// The column.
         column: String,
-        /// Distinct values.
+        /// Distinct values; so many at least where a limit of memory keeps them from being told apart.
         levels: usize,
         /// Observed cells.
         observed: usize,

@@ -76,7 +76,8 @@ impl Estimates {
         let column = |names: &[&'static str]| {
             first(names).ok_or_else(|| {
                 let due = ".imp, term, estimate and std_error are due";
-                let message = format!("there is no column `{}`; {due}, and the columns are {}", names[0], known.join(", "));
+                let name = names.first().copied().unwrap_or_default();
+                let message = format!("there is no column `{name}`; {due}, and the columns are {}", known.join(", "));
                 Error::from(ErrorKind::Csv { path: path.to_owned(), line: None, message })
             })
         };
@@ -103,11 +104,13 @@ impl Estimates {
     fn of_term(&self, name: &str) -> Result<Vec<Vec<Term>>, Error> {
         let unpoolable = |message| Err(ErrorKind::Pool { message }.into());
         let of_imputation = |imp: &String| {
-            let rows: Vec<usize> = (0..self.term.len()).filter(|&i| self.imp[i] == *imp && self.term[i] == name).collect();
+            let cells = self.imp.iter().zip(&self.term).zip(self.estimate.iter().zip(&self.std_error)).enumerate();
+            let rows = cells.filter(|(_, ((i, term), _))| *i == imp && *term == name);
+            let rows: Vec<(usize, f64, f64)> = rows.map(|(row, (_, (x, se)))| (row, *x, *se)).collect();
             match rows[..] {
-                [row] => Ok(vec![Term::new(name, self.estimate[row], self.std_error[row])]),
+                [(_, x, se)] => Ok(vec![Term::new(name, x, se)]),
                 [] => unpoolable(format!("term `{name}` is missing in imputation {imp}; give every term in every imputation")),
-                [_, again, ..] => unpoolable(format!(
+                [_, (again, ..), ..] => unpoolable(format!(
                     "term `{name}` stands twice in imputation {imp}, again in row {}; give each its own name",
                     again + 1
                 )),

@@ -4,14 +4,21 @@
 //! not a gap is copied byte for byte; a filled cell is written as its column writes its own. Each reading goes block by block:
 //! a block's records are split on any thread, a column's cells are taken in on one.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod cell;
 mod column;
+#[expect(clippy::indexing_slicing, reason = "a field's place in the text that it was found in")]
 mod emptied;
 mod form;
 mod frame;
+#[expect(clippy::indexing_slicing, reason = "places in two tables of formats, from sets of bits made over the same tables")]
 mod moment;
+#[expect(clippy::indexing_slicing, reason = "places that were found in the same bytes a line before")]
 mod records;
+#[expect(clippy::indexing_slicing, reason = "lengths that the same bytes were read to")]
 mod source;
+#[expect(clippy::indexing_slicing, reason = "a field's place in the text that it was found in, a column's in the schema")]
 mod write;
 
 use std::borrow::Cow;
@@ -192,7 +199,7 @@ impl CsvTable {
                 let mut row = rows;
                 for split in &splits {
                     for fields in split.records() {
-                        for (scan, field) in scans.iter_mut().zip(&fields[c..]) {
+                        for (scan, field) in scans.iter_mut().zip(fields.iter().skip(c)) {
                             scan.see(field.raw(&split.text), &field.text(&split.text), row);
                         }
                         row += 1;
@@ -251,25 +258,32 @@ impl CsvTable {
         self.frame(builders, self.rows)
     }
 
-    /// So many rows drawn at random, each set of them as likely as any other, in file order: all where there are no more.
+    /// So many rows, all where there are no more, in file order: those of `always`, which ascend, and others drawn at random, each
+    /// set of them as likely as any other.
     ///
     /// # Errors
     /// As [`CsvTable::to_frame`].
-    pub(crate) fn sample(&self, rows: usize, rng: &mut Stream) -> Result<DataFrame> {
-        let rows = rows.min(self.rows);
+    pub(crate) fn sample(&self, rows: usize, always: &[usize], rng: &mut Stream) -> Result<DataFrame> {
+        let rows = rows.clamp(always.len().min(self.rows), self.rows);
         let mut builders = self.builders(rows);
         let mut pass = self.pass()?;
-        let (mut due, mut left) = (rows, self.rows);
+        let (mut due, mut left) = (rows - always.len().min(rows), self.rows.saturating_sub(always.len()));
+        let (mut always, mut row) = (always.iter().copied().peekable(), 0);
         while let Some(mut splits) = pass.next(AT_ONCE)? {
             for split in &mut splits {
                 // One after the other, by the share of the rows to come that are still due (Knuth, TAOCP 2, 3.4.2, algorithm S).
                 let mut chosen = Vec::with_capacity(split.fields.len());
                 for fields in split.records() {
-                    if (rng.random_range(0..left.max(1))) < due {
+                    if always.next_if_eq(&row).is_some() {
                         chosen.extend_from_slice(fields);
-                        due -= 1;
+                    } else {
+                        if rng.random_range(0..left.max(1)) < due {
+                            chosen.extend_from_slice(fields);
+                            due -= 1;
+                        }
+                        left = left.saturating_sub(1);
                     }
-                    left = left.saturating_sub(1);
+                    row += 1;
                 }
                 split.fields = chosen;
             }
@@ -462,7 +476,8 @@ impl<'a> Pass<'a> {
 
 /// Some bytes as text; of others the part that is.
 fn utf8(bytes: Cow<'_, [u8]>) -> std::result::Result<Cow<'_, str>, String> {
-    let valid = |bytes: &[u8], e: Utf8Error| String::from_utf8_lossy(&bytes[..e.valid_up_to()]).into_owned();
+    let valid =
+        |bytes: &[u8], e: Utf8Error| String::from_utf8_lossy(bytes.get(..e.valid_up_to()).unwrap_or_default()).into_owned();
     match bytes {
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|e| valid(bytes, e)),
         Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|e| valid(e.as_bytes(), e.utf8_error())),
@@ -520,6 +535,7 @@ mod tests {
     use super::*;
     use crate::data::schema::{ColumnKind, ColumnSpec, Schema};
     use crate::data::table::Gaps;
+    use crate::rng::{Purpose, stream};
     use ::polars::prelude::{DataType, TimeUnit, TimeZone, df};
 
     fn read_with(csv: &str, schema: &SchemaOptions) -> Result<CsvTable> {
@@ -604,6 +620,25 @@ mod tests {
         let e = read_with("a,b\n1,2\n?,3\n", &stated).unwrap_err();
         assert!(e.to_string().starts_with("column `a`, row 2: found '?'"), "{e}");
         assert!(read_with("a,b\n?,2\n", &stated.clone().exclude("a")).is_ok());
+    }
+
+    #[test]
+    fn a_sample_has_so_many_rows_and_those_that_always_belong() {
+        let text = format!("x\n{}", (0..1000).map(|i| format!("{i}\n")).collect::<String>());
+        let table = read_with(&text, &SchemaOptions::default()).unwrap().with_block(100);
+        let sample = |rows, always: &[usize], seed| {
+            let df = table.sample(rows, always, &mut stream(seed, Purpose::Sample, 0)).unwrap();
+            df.column("x").unwrap().i64().unwrap().iter().flatten().collect::<Vec<i64>>()
+        };
+        let samples: Vec<Vec<i64>> = (0..20).map(|seed| sample(50, &[3, 999], seed)).collect();
+        for rows in &samples {
+            assert!(rows.len() == 50 && rows.windows(2).all(|w| w[0] < w[1]), "{rows:?}");
+            assert!(rows.contains(&3) && rows.contains(&999), "{rows:?}");
+        }
+        let mean = samples.iter().flatten().filter(|x| **x < 999 && **x != 3).sum::<i64>() as f64 / (20.0 * 48.0);
+        assert!((mean - 500.0).abs() < 40.0, "{mean}");
+        assert_eq!(sample(1, &[3, 999], 0), [3, 999]);
+        assert_eq!(sample(5000, &[3], 0).len(), 1000);
     }
 
     #[test]

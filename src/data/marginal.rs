@@ -41,7 +41,9 @@ impl Moments {
         let share = x.iter().map(|x| ((0.5 * x - half_mean) / largest).powi(2)).sum::<f64>() / n;
         let sd = 2.0 * largest * share.sqrt();
         let sd = if sd > 0.0 && sd.is_finite() { sd } else { 1.0 };
-        (!x.is_empty()).then_some(Moments { mean: 2.0 * half_mean, sd })
+        // Rounding does not carry a mean out of the values, nor out of f64 where they are the largest there are.
+        let (least, most) = x.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
+        (!x.is_empty()).then_some(Moments { mean: (2.0 * half_mean).max(least).min(most), sd })
     }
 
     fn of_logs(x: &[f64]) -> Option<Moments> {
@@ -114,6 +116,9 @@ mod tests {
         assert!(Marginal::of(&many).values.is_empty());
         assert_eq!(Marginal::of(&many).atom.0, 0.0);
         assert_eq!(Moments::of(&[]), None);
+        for n in 1..50 {
+            assert_eq!(Moments::of(&vec![f64::MAX; n]).unwrap().mean, f64::MAX, "{n}");
+        }
         assert_eq!(Moments::of(&[3.0, 3.0]).unwrap(), Moments { mean: 3.0, sd: 1.0 });
     }
 }

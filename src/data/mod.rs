@@ -12,6 +12,7 @@ pub(crate) mod classes;
 pub(crate) mod scaling;
 pub(crate) mod cells;
 pub(crate) mod polars;
+pub(crate) mod profile;
 pub mod arrow;
 pub mod csv;
 pub mod ipc;

@@ -1,7 +1,6 @@
 //! DataFrame to [`Table`] and back. Observed cells are copied from the input column, never rebuilt from floats.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -11,7 +10,8 @@ use polars::prelude::{
 };
 use rayon::prelude::*;
 
-use crate::data::schema::{Column, LEVEL_CAP, Profile, Role, Schema, SchemaOptions, Values};
+use crate::data::profile::{Profiler, float_level};
+use crate::data::schema::{Column, Profile, Role, Schema, SchemaOptions};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::data::{cells, physical};
 use crate::error::{Error, ErrorKind, Result, Warning, count};
@@ -33,7 +33,10 @@ impl Schema {
         let names: Vec<String> = df.columns().iter().map(|c| c.name().to_string()).collect();
         options.check_names(&names)?;
         let (df, _) = &learned(df, options.ignore.as_deref(), options.weights.as_deref())?;
-        let profile = |c: &PlColumn| profile(c, options.leaves_out(c.name()));
+        let profile = |c: &PlColumn| {
+            let mut profiler = Profiler::new(c.name(), c.dtype(), options.leaves_out(c.name()), usize::MAX);
+            profiler.add(c, |row| row).map(|()| profiler.finish())
+        };
         // All of them, so that the first of several errors is told.
         let profiles: Vec<Result<Profile>> = df.columns().par_iter().map(profile).collect();
         let profiles = profiles.into_iter().collect::<Result<Vec<_>>>()?;
@@ -41,8 +44,9 @@ impl Schema {
     }
 }
 
-/// The rows that a fit learns from, and what each of them counts for, one on average.
-pub(crate) fn learned(df: &DataFrame, ignore: Option<&str>, weights: Option<&str>) -> Result<(DataFrame, Option<Vec<f64>>)> {
+/// What each row counts for in a fit, zero where it is ignored; `None` where all count alike. `first` is the place of the first
+/// row in its file, for messages.
+pub(crate) fn row_weights(df: &DataFrame, ignore: Option<&str>, weights: Option<&str>, first: usize) -> Result<Option<Vec<f64>>> {
     let numbers = |name: &str, due: &str, fits: fn(f64) -> bool| -> Result<Vec<f64>> {
         let numbers = df.column(name)?.as_materialized_series().cast(&DataType::Float64)?;
         let numbers: Vec<f64> = numbers.f64()?.iter().map(|x| x.unwrap_or(f64::NAN)).collect();
@@ -50,35 +54,42 @@ pub(crate) fn learned(df: &DataFrame, ignore: Option<&str>, weights: Option<&str
             None => Ok(numbers),
             Some(row) => {
                 let found = df.column(name)?.get(row)?.to_string();
-                Err(ErrorKind::Value { column: name.into(), row: row + 1, found, expected: due.into() }.into())
+                Err(ErrorKind::Value { column: name.into(), row: first + row + 1, found, expected: due.into() }.into())
             }
         }
     };
-    if ignore.is_none() && weights.is_none() {
-        return Ok((df.clone(), None));
-    }
     let ignored =
         ignore.map(|name| numbers(name, "true or false, or 0 or 1, is due in the column of --ignore", |x| x == 0.0 || x == 1.0));
     let weights = weights.map(|name| numbers(name, "a weight from zero is due", |x| (0.0..f64::INFINITY).contains(&x)));
-    let (ignored, weights) = (ignored.transpose()?, weights.transpose()?);
-    let counts = |row: usize| ignored.as_ref().is_none_or(|x| x[row] == 0.0) && weights.as_ref().is_none_or(|w| w[row] > 0.0);
-    let rows: Vec<usize> = (0..df.height()).filter(|&row| counts(row)).collect();
-    if rows.is_empty() && df.height() > 0 {
+    Ok(match (ignored.transpose()?, weights.transpose()?) {
+        (None, weights) => weights,
+        (Some(ignored), None) => Some(ignored.into_iter().map(|x| 1.0 - x).collect()),
+        (Some(ignored), Some(weights)) => Some(weights.into_iter().zip(ignored).map(|(w, x)| w * (1.0 - x)).collect()),
+    })
+}
+
+/// The rows that count.
+pub(crate) fn counting(df: &DataFrame, weights: &[f64]) -> Result<DataFrame> {
+    let mask = BooleanChunked::from_iter_values(PlSmallStr::EMPTY, weights.iter().map(|w| *w > 0.0));
+    Ok(df.filter(&mask)?)
+}
+
+/// The rows that a fit learns from, and what each of them counts for, one on average.
+pub(crate) fn learned(df: &DataFrame, ignore: Option<&str>, weights: Option<&str>) -> Result<(DataFrame, Option<Vec<f64>>)> {
+    let Some(all) = row_weights(df, ignore, weights, 0)? else { return Ok((df.clone(), None)) };
+    let kept: Vec<f64> = all.iter().copied().filter(|w| *w > 0.0).collect();
+    if kept.is_empty() && df.height() > 0 {
         return Err(Error::schema("no row is left to learn from: all are ignored or of weight zero"));
     }
-    let mask = BooleanChunked::from_iter_values(PlSmallStr::EMPTY, (0..df.height()).map(counts));
-    let weights = weights.map(|w| {
-        let kept: Vec<f64> = rows.iter().map(|&row| w[row]).collect();
-        // One on average; by the largest first, because they may be anywhere in the range of f64.
-        let largest = kept.iter().copied().fold(0.0, f64::max);
-        let mean = kept.iter().map(|w| w / largest).sum::<f64>() / kept.len() as f64;
-        kept.iter().map(|w| w / largest / mean).collect()
-    });
-    Ok((df.filter(&mask)?, weights))
+    // One on average; by the largest first, because they may be anywhere in the range of f64.
+    let largest = kept.iter().copied().fold(0.0, f64::max);
+    let mean = kept.iter().map(|w| w / largest).sum::<f64>() / kept.len() as f64;
+    let kept = weights.map(|_| kept.iter().map(|w| w / largest / mean).collect());
+    Ok((counting(df, &all)?, kept))
 }
 
 /// A column's cells.
-enum Observed {
+pub(super) enum Observed {
     /// Floats, NaN for missing.
     Floats(Vec<f64>),
     /// The integers of a dtype that stores such.
@@ -87,13 +98,13 @@ enum Observed {
     Texts { codes: Vec<Option<u32>>, distinct: Vec<String> },
 }
 
-fn is_supported(dtype: &DataType) -> bool {
+pub(super) fn is_supported(dtype: &DataType) -> bool {
     use DataType::*;
     physical::range(dtype).is_some() || matches!(dtype, Float32 | Float64 | Boolean | String | Categorical(..) | Enum(..))
 }
 
 /// The cells of a column of a supported dtype; ±inf is an error with its row.
-fn observe(column: &PlColumn) -> Result<Observed> {
+pub(super) fn observe(column: &PlColumn) -> Result<Observed> {
     let series = column.as_materialized_series();
     if physical::range(series.dtype()).is_some() {
         return Ok(Observed::Stored(cells::stored(series)?));
@@ -132,130 +143,6 @@ fn observe(column: &PlColumn) -> Result<Observed> {
         })
         .collect();
     Ok(Observed::Texts { codes, distinct })
-}
-
-/// One pass over a column for the inference rules.
-fn profile(column: &PlColumn, left_out: bool) -> Result<Profile> {
-    let name = column.name().to_string();
-    let dtype = column.dtype().clone();
-    if dtype == DataType::Null {
-        // Nothing observed, and nothing a fill could be.
-        return Ok(Profile { name, dtype, observed: 0, values: Values::Levels { levels: Vec::new(), declared: false } });
-    }
-    if left_out || !is_supported(&dtype) {
-        return Ok(Profile { name, observed: column.len() - column.null_count(), dtype, values: Values::Unsupported });
-    }
-    let (observed, values) = match observe(column)? {
-        Observed::Floats(cells) => {
-            let seen: Vec<f64> = cells.into_iter().filter(|x| !x.is_nan()).collect();
-            // Negative zero counts as zero.
-            let texts = distinct(seen.iter().map(|x| Ascending(x + 0.0)), |x| float_level(x.0));
-            (seen.len(), number_values(&seen, texts, false, None))
-        }
-        Observed::Stored(cells) => {
-            let stored = || cells.iter().copied().flatten();
-            let seen: Vec<f64> = stored().map(|x| physical::number(&dtype, x)).collect();
-            let texts = distinct(stored(), |x| physical::text(&dtype, x));
-            let least = stored().min().map(|least| (physical::step(&dtype, stored()), least));
-            (seen.len(), number_values(&seen, texts, physical::is_integer(&dtype), least))
-        }
-        Observed::Texts { codes, distinct } => {
-            let mut counts = vec![0; distinct.len()];
-            codes.iter().flatten().for_each(|&c| counts[c as usize] += 1);
-            let mut levels: Vec<(String, usize)> = distinct.into_iter().zip(counts).collect();
-            let declared = match &dtype {
-                DataType::Enum(categories, _) => {
-                    let counts: HashMap<String, usize> = levels.into_iter().collect();
-                    let all = categories.categories().values_iter();
-                    levels = all.map(|l| (l.to_string(), counts.get(l).copied().unwrap_or(0))).collect();
-                    true
-                }
-                DataType::Boolean => true,
-                _ => {
-                    sort_levels(&mut levels);
-                    false
-                }
-            };
-            (codes.iter().flatten().count(), Values::Levels { levels, declared })
-        }
-    };
-    Ok(Profile { name, dtype, observed, values })
-}
-
-/// By number where every level is one, else by text: an order that does not depend on the rows'.
-fn sort_levels(levels: &mut [(String, usize)]) {
-    let numbers: Option<Vec<f64>> = levels.iter().map(|l| l.0.trim().parse().ok().filter(|x: &f64| !x.is_nan())).collect();
-    match numbers {
-        Some(_) => levels.sort_by(|a, b| {
-            let x: f64 = a.0.trim().parse().unwrap_or(0.0);
-            let y: f64 = b.0.trim().parse().unwrap_or(0.0);
-            x.total_cmp(&y).then_with(|| a.0.cmp(&b.0))
-        }),
-        None => levels.sort(),
-    }
-}
-
-/// A float without NaN, in its order.
-#[derive(PartialEq)]
-struct Ascending(f64);
-
-impl Eq for Ascending {}
-
-impl PartialOrd for Ascending {
-    fn partial_cmp(&self, other: &Ascending) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ascending {
-    fn cmp(&self, other: &Ascending) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-/// The texts of the distinct values, ascending; `None` above [`LEVEL_CAP`].
-fn distinct<K: Ord>(values: impl Iterator<Item = K>, text: impl Fn(K) -> String) -> Option<Vec<String>> {
-    let mut sorted = BTreeSet::new();
-    for x in values {
-        sorted.insert(x);
-        if sorted.len() > LEVEL_CAP {
-            return None;
-        }
-    }
-    Some(sorted.into_iter().map(text).collect())
-}
-
-fn number_values(seen: &[f64], distinct: Option<Vec<String>>, integer_dtype: bool, stored: Option<(f64, i128)>) -> Values {
-    let min = seen.iter().copied().fold(f64::INFINITY, f64::min);
-    let max = seen.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    Values::Numbers {
-        integer_dtype,
-        min,
-        max,
-        whole: seen.iter().all(|x| x.fract() == 0.0),
-        stored,
-        distinct,
-        skew: skewness(seen.iter().copied()),
-        log_skew: (min > 0.0).then(|| skewness(seen.iter().map(|x| x.ln()))),
-    }
-}
-
-/// A float as the text of a level; parses back to the same number.
-fn float_level(x: f64) -> String {
-    format!("{x}")
-}
-
-/// Third standardised moment; zero where there is no spread.
-fn skewness(x: impl Iterator<Item = f64> + Clone) -> f64 {
-    let n = x.clone().count() as f64;
-    let mean = x.clone().sum::<f64>() / n;
-    let (m2, m3) = x.fold((0.0, 0.0), |(a, b), v| {
-        let e = v - mean;
-        (a + e * e, b + e * e * e)
-    });
-    let sd = (m2 / n).sqrt();
-    let skew = m3 / n / sd.powi(3);
-    if skew.is_finite() { skew } else { 0.0 }
 }
 
 impl Table {

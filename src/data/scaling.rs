@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::classes::Classes;
 use crate::data::marginal::Marginal;
-use crate::data::schema::{Column, ColumnKind};
+use crate::data::schema::{Column, ColumnKind, LevelCounts, Schema};
 use crate::data::table::Table;
 use crate::kernel::{NOWHERE, Real};
 
@@ -64,6 +64,16 @@ impl Scaling {
             })
             .collect();
         Scaling { columns }
+    }
+
+    /// The same with the classes of levels by these counts, of more rows than the table has.
+    pub fn with_counts(mut self, schema: &Schema, counts: &LevelCounts) -> Scaling {
+        for (column, scaling) in schema.modelled_columns().zip(&mut self.columns) {
+            if let (ColumnScaling::Levels { classes }, Some(counts)) = (scaling, counts.get(column.name())) {
+                *classes = Classes::new(&column.levels, counts, column.kind == ColumnKind::Ordinal);
+            }
+        }
+        self
     }
 
     /// Features a row has for the networks.
@@ -299,11 +309,12 @@ pub(crate) fn number_scaling(mut seen: Vec<f64>, bins_most: usize) -> ColumnScal
     // largest, because the cells may be anywhere in the range of f64.
     let middle = seen[n / 2];
     let shift = seen.iter().map(|x| (0.5 * x - 0.5 * middle) / n as f64).sum::<f64>();
-    let mean = middle + 2.0 * shift;
     let (min, max) = (seen[0], seen[n - 1]);
+    // Rounding does not carry it out of the range, nor out of f64.
+    let mean = (middle + 2.0 * shift).clamp(min, max);
     let largest = f64::max(0.5 * max - 0.5 * mean, 0.5 * mean - 0.5 * min);
     let share = seen.iter().map(|x| ((0.5 * x - 0.5 * mean) / largest).powi(2)).sum::<f64>() / n as f64;
-    let sd = 2.0 * (largest * share.sqrt());
+    let sd = (2.0 * (largest * share.sqrt())).min(f64::MAX);
     // The smallest numbers have no halves.
     let sd = if sd > 0.0 { sd } else { max - min };
     // Fewer bins where one would hold under ten cells.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::polars::prelude::DataFrame;
 use ndarray::{Array2, ArrayView2, Axis};
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use crate::data::csv::{CsvForm, CsvOptions, CsvTable};
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
-use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Role, Schema, SchemaOptions};
+use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, LevelCounts, Role, Schema, SchemaOptions};
 use crate::data::table::{Cells, Table};
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::donors::{Donor, Donors};
@@ -34,7 +34,7 @@ use crate::rng::{Purpose, Stream, normals, pair, stream};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::pilot::{FamilyScore, choose};
 use crate::train::settle::{departures, settle};
-use crate::train::{HeldOut, Member, Plan, Trainer, show_block};
+use crate::train::{Clock, HeldOut, Member, Plan, Trainer, show_block};
 
 /// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
 ///
@@ -81,7 +81,8 @@ pub struct VaeConfig {
     pub seed: u64,
     /// Threads; all cores when `None`. The answer does not depend on it.
     pub threads: Option<usize>,
-    /// Training stops here and the best weights so far are used.
+    /// Training stops here and the best weights so far are used. A fit that goes on from a checkpoint counts the time that it took
+    /// before, as the checkpoint has it.
     pub time_limit: Option<Duration>,
     /// Predictive mean matching: numbers are filled by values seen in their column. A draw takes that of one of so many
     /// observed cells (five is usual) at random: those whose expected values, as if they were missing and the rest of their row
@@ -193,12 +194,24 @@ impl VaeConfig {
         schema: &Schema,
         on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
     ) -> Result<VaeImputer> {
-        let start = Instant::now();
+        self.fit_counted(df, schema, &LevelCounts::default(), on_progress)
+    }
+
+    /// Fits with levels that are as frequent as `counts` says, where it says so, and not as in the frame.
+    pub(super) fn fit_counted(
+        &self,
+        df: &DataFrame,
+        schema: &Schema,
+        counts: &LevelCounts,
+        on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
+    ) -> Result<VaeImputer> {
+        let clock = Clock::after(Duration::ZERO);
         let table = table_to_fit(df, &Arc::new(schema.clone()))?;
         let plan = self.plan(&table)?;
         let checkpoint =
-            self.checkpoint.as_deref().map(|path| Checkpoint::open(path, self.fingerprint(&table, &plan))).transpose()?;
-        let scaling = Scaling::fit(&table);
+            self.checkpoint.as_deref().map(|path| Checkpoint::open(path, self.fingerprint(&table, counts, &plan))).transpose()?;
+        let clock = Clock { before: checkpoint.as_ref().map_or(Duration::ZERO, |c| c.clock.before), ..clock };
+        let scaling = Scaling::fit(&table).with_counts(schema, counts);
         let rows: Rows<f32> = scaling.rows(&table);
         let likeness = Likeness::of(&table);
         let Table { values, weights, .. } = table;
@@ -215,7 +228,7 @@ impl VaeConfig {
             names: &names,
             weights,
             plan: &plan,
-            start,
+            clock,
             checkpoint,
         };
         let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
@@ -282,10 +295,10 @@ impl VaeConfig {
     }
 
     /// A number that another table, other settings or another plan have not, but for a chance of 2⁻⁶⁴.
-    fn fingerprint(&self, table: &Table, plan: &Plan) -> u64 {
+    fn fingerprint(&self, table: &Table, counts: &LevelCounts, plan: &Plan) -> u64 {
         let config = VaeConfig { threads: None, time_limit: None, checkpoint: None, ..self.clone() };
         let types: Vec<_> = table.schema.columns().iter().map(|c| (c.dtype.clone(), c.role, c.step)).collect();
-        let text = format!("{config:?} {plan:?} {types:?} {}", table.schema.to_json());
+        let text = format!("{config:?} {plan:?} {types:?} {counts:?} {}", table.schema.to_json());
         let cells = table.values.iter().chain(table.weights.iter().flatten()).map(|x| x.to_bits());
         text.bytes().map(u64::from).chain([table.n() as u64]).chain(cells).fold(0, pair)
     }
@@ -307,12 +320,12 @@ impl VaeConfig {
         let families: Vec<Family> = schema.modelled_columns().map(|c| c.family).collect();
         let schema = &schema.with_families(&families);
         let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, None, self.seed))?;
-        let start = Instant::now();
+        let clock = Clock::after(Duration::ZERO);
         let names: Vec<String> = schema.modelled_columns().map(|c| c.name.clone()).collect();
         let (linear, rows, names, checkpoint) = (&linear, &rows, &names, None);
-        let data = Data { schema, scaling: &scaling, linear, rows, names, weights: None, plan: &plan, start, checkpoint };
+        let data = Data { schema, scaling: &scaling, linear, rows, names, weights: None, plan: &plan, clock, checkpoint };
         let trained = self.train(&data, &mut |_| ControlFlow::Continue(()))?;
-        let seconds = data.start.elapsed().as_secs_f64();
+        let seconds = data.clock.elapsed().as_secs_f64();
         Ok((seconds, plan.members as f64 * plan.operations(&trained.vae)))
     }
 
@@ -364,7 +377,7 @@ impl VaeConfig {
         std::thread::scope(|scope| {
             let work = scope.spawn(|| in_pool(self.threads, work));
             for (before, epoch) in inbox.into_iter().enumerate() {
-                let elapsed = data.start.elapsed();
+                let elapsed = data.clock.start.elapsed();
                 let progress = Progress { epoch: before + 1, epochs, held_out_loss: epoch.loss, elapsed };
                 if on_progress(&progress).is_break() {
                     stop.store(true, Ordering::Relaxed);
@@ -377,10 +390,10 @@ impl VaeConfig {
 
     /// A training of `vae` that may take a share of the time limit.
     fn trainer<'a>(&self, data: &Data<'a>, vae: &'a Vae, plan: &'a Plan, share: f64, stop: &'a AtomicBool) -> Trainer<'a> {
-        let Data { scaling, linear, rows, names, weights, start, .. } = *data;
+        let Data { scaling, linear, rows, names, weights, clock, .. } = *data;
         let view = View::in_training(scaling, linear);
         let time_limit = self.time_limit.map(|t| t.min(CENTURY).mul_f64(share));
-        Trainer { vae, scaling, view, rows, names, weights, plan, seed: self.seed, time_limit, start, stop, checkpoint: None }
+        Trainer { vae, scaling, view, rows, names, weights, plan, seed: self.seed, time_limit, clock, stop, checkpoint: None }
     }
 }
 
@@ -403,7 +416,7 @@ struct Data<'a> {
     names: &'a [String],
     weights: Option<&'a [f64]>,
     plan: &'a Plan,
-    start: Instant,
+    clock: Clock,
     checkpoint: Option<Arc<Checkpoint>>,
 }
 

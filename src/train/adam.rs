@@ -1,11 +1,12 @@
 //! Adam (Kingma & Ba 2015) as an argmin [`Solver`]: one iteration is one epoch, the cost is minus the held-out score,
 //! so that argmin's best parameters are early stopping with the best weights restored.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use argmin::core::{Error, IterState, KV, Problem, Solver, State, TerminationReason, TerminationStatus};
 
 use crate::kernel::{AdamStep, sum_of_squares};
+use crate::train::Clock;
 
 /// What [`Adam`] needs of its problem.
 pub(crate) trait Objective {
@@ -37,7 +38,7 @@ pub(crate) struct Adam {
     pub patience: u64,
     pub epochs: u64,
     pub time_limit: Option<Duration>,
-    start: Instant,
+    pub(super) clock: Clock,
     pub(super) weights: Vec<f32>,
     pub(super) m: Vec<f32>,
     pub(super) v: Vec<f32>,
@@ -57,14 +58,14 @@ const CUT: f32 = 0.3;
 const CUTS: u32 = 2;
 
 impl Adam {
-    pub fn new(step_size: f32, decay: f32, epochs: u64, patience: u64, time_limit: Option<Duration>, start: Instant) -> Adam {
+    pub fn new(step_size: f32, decay: f32, epochs: u64, patience: u64, time_limit: Option<Duration>, clock: Clock) -> Adam {
         Adam {
             step_size,
             decay,
             patience,
             epochs,
             time_limit,
-            start,
+            clock,
             weights: Vec::new(),
             m: Vec::new(),
             v: Vec::new(),
@@ -85,7 +86,7 @@ impl Adam {
     /// Share of the run that is over: by steps, or by time where a limit comes sooner.
     fn progress(&self, steps: usize) -> f64 {
         let by_steps = self.step as f64 / (self.epochs as f64 * steps as f64);
-        let by_time = self.time_limit.map_or(0.0, |t| self.start.elapsed().as_secs_f64() / t.as_secs_f64());
+        let by_time = self.time_limit.map_or(0.0, |t| self.clock.elapsed().as_secs_f64() / t.as_secs_f64());
         // A fit that will end in time is ahead of the clock once it is under way: its answer does not depend on it.
         if by_time > 0.1 { by_steps.max(by_time).min(1.0) } else { by_steps }
     }
@@ -159,7 +160,7 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
         if state.get_cost().is_nan() {
             return TerminationStatus::Terminated(TerminationReason::SolverExit("the cost is no number".into()));
         }
-        let timed_out = self.time_limit.is_some_and(|t| self.start.elapsed() >= t);
+        let timed_out = self.time_limit.is_some_and(|t| self.clock.elapsed() >= t);
         if timed_out {
             return TerminationStatus::Terminated(TerminationReason::SolverExit("time limit".into()));
         }
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_cost_that_is_no_number_ends_the_run_with_the_best_so_far() {
-        let adam = Adam::new(0.05, 0.0, 20, 20, None, Instant::now());
+        let adam = Adam::new(0.05, 0.0, 20, 20, None, Clock::after(Duration::ZERO));
         let run = Executor::new(Lost, adam).configure(|s| s.param(vec![-1.2, 1.0]).max_iters(20)).run().unwrap();
         let state = run.state;
         assert!(state.get_iter() < 20 && (1.0..10.0).contains(&state.get_best_cost()), "{}", state.get_best_cost());
@@ -232,7 +233,7 @@ mod tests {
 
     #[test]
     fn it_finds_the_minimum_and_keeps_the_best() {
-        let adam = Adam::new(0.05, 0.0, 20, 20, None, Instant::now());
+        let adam = Adam::new(0.05, 0.0, 20, 20, None, Clock::after(Duration::ZERO));
         let run = Executor::new(Rosenbrock, adam).configure(|s| s.param(vec![-1.2, 1.0]).max_iters(20)).run().unwrap();
         let state = run.state;
         assert!(state.get_best_cost() < 1e-3, "{}", state.get_best_cost());

@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::data::file::write_whole;
 use crate::data::schema::Family;
 use crate::error::{Error, ErrorKind, Result};
-use crate::train::Plan;
 use crate::train::adam::{Adam, AdamState};
 use crate::train::pilot::FamilyScore;
+use crate::train::{Clock, Plan};
 
 /// The key of the metadata, and the version of the format.
 const KEY: &str = "lacuna-checkpoint";
@@ -38,6 +38,8 @@ pub(crate) struct Checkpoint {
     path: PathBuf,
     /// What it is a training of: table, settings, plan.
     of: u64,
+    /// The time of the training.
+    pub clock: Clock,
     kept: Mutex<Kept>,
 }
 
@@ -45,6 +47,8 @@ pub(crate) struct Checkpoint {
 struct Kept {
     choice: Option<Choice>,
     members: BTreeMap<usize, Standing>,
+    /// The time that the training had taken when the file was read.
+    before: Duration,
     /// When the file was written last, and how long that took.
     written: Option<(Instant, Duration)>,
 }
@@ -70,6 +74,9 @@ struct Figures {
     cuts: u32,
     cost: u32,
     best_cost: u32,
+    /// Time that it took.
+    #[serde(default)]
+    time: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -84,6 +91,9 @@ struct Score {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     of: u64,
+    /// Time that the training took.
+    #[serde(default)]
+    time: Duration,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     choice: Option<Choice>,
     members: BTreeMap<usize, Figures>,
@@ -111,7 +121,10 @@ impl Checkpoint {
     /// # Errors
     /// The file is damaged, of another training or of another version; reading or writing fails.
     pub fn open(path: &Path, of: u64) -> Result<Arc<Checkpoint>> {
-        let checkpoint = |kept| Checkpoint { path: path.to_owned(), of, kept: Mutex::new(kept) };
+        let checkpoint = |kept: Kept| {
+            let clock = Clock::after(kept.before);
+            Checkpoint { path: path.to_owned(), of, clock, kept: Mutex::new(kept) }
+        };
         match fs::read(path) {
             Ok(bytes) => {
                 let kept = read(&bytes, of);
@@ -177,6 +190,11 @@ impl Checkpoint {
         self.write(&mut kept)
     }
 
+    /// Time that a network took so far.
+    pub fn time_of(&self, member: usize) -> Duration {
+        self.kept().members.get(&member).map_or(Duration::ZERO, |standing| standing.figures.time)
+    }
+
     /// Brings a solver and its state, both new, to where a network stands; false where it has not begun.
     ///
     /// # Errors
@@ -215,6 +233,7 @@ impl Checkpoint {
             cuts: adam.cuts,
             cost: state.cost.to_bits(),
             best_cost: state.best_cost.to_bits(),
+            time: adam.clock.elapsed(),
         };
         // A run that is lost is lost again.
         let (Some(mean), Some(best), false) = (&state.param, &state.best_param, state.cost.is_nan()) else { return Ok(()) };
@@ -232,7 +251,7 @@ impl Checkpoint {
     fn write(&self, kept: &mut Kept) -> Result<()> {
         let start = Instant::now();
         let members = kept.members.iter().map(|(&m, standing)| (m, standing.figures)).collect();
-        let stored = Stored { of: self.of, choice: kept.choice.clone(), members };
+        let stored = Stored { of: self.of, time: self.clock.elapsed(), choice: kept.choice.clone(), members };
         let version = Version { format: FORMAT, version: CRATE.into() };
         let text = serde_json::to_string(&(version, stored)).expect("names and numbers are valid JSON");
         let vectors = kept.members.iter().flat_map(|(m, standing)| VECTORS.iter().zip(&standing.vectors).map(move |v| (m, v)));
@@ -291,7 +310,7 @@ fn read(bytes: &[u8], of: u64) -> std::result::Result<Kept, String> {
         Ok((m, whole))
     };
     let members = stored.members.into_iter().map(standing).collect::<std::result::Result<_, String>>()?;
-    Ok(Kept { choice: stored.choice, members, written: None })
+    Ok(Kept { choice: stored.choice, members, before: stored.time, written: None })
 }
 
 /// One network's part of a checkpoint, as argmin asks for it.

@@ -28,6 +28,26 @@ use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
 use adam::{Adam, AdamState, Objective};
 use checkpoint::{Checkpoint, OfMember};
 
+/// The time of a fit, that of the runs before it went on included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// When this run began.
+    pub start: Instant,
+    pub before: Duration,
+}
+
+impl Clock {
+    /// Begins now.
+    pub fn after(before: Duration) -> Clock {
+        Clock { start: Instant::now(), before }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        // What a file says may be anything.
+        self.before.saturating_add(self.start.elapsed())
+    }
+}
+
 /// Sizes and lengths of a fit, from the table's shape.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
@@ -192,7 +212,7 @@ pub(crate) struct Trainer<'a> {
     pub plan: &'a Plan,
     pub seed: u64,
     pub time_limit: Option<Duration>,
-    pub start: Instant,
+    pub clock: Clock,
     pub stop: &'a AtomicBool,
     /// Keeps where each network stands.
     pub checkpoint: Option<Arc<Checkpoint>>,
@@ -216,14 +236,15 @@ impl Trainer<'_> {
         let noise = normals((SCORE_DRAWS, self.vae.latent), &mut stream(self.seed, Purpose::Score, member as u64));
         let noise = noise * if plan.plain { 0.0 } else { 1.0 };
         let threads = rayon::current_num_threads();
-        // A member's share of the time, from its own start.
+        // A member's share of the time, by its own clock.
         let share = (threads as f64 / plan.members as f64).min(1.0);
-        let time_limit = self.time_limit.map(|t| t.mul_f64(share).min(t.saturating_sub(self.start.elapsed())));
-        let start = Instant::now();
+        let clock = Clock::after(self.checkpoint.as_ref().map_or(Duration::ZERO, |c| c.time_of(member)));
+        let left = |t: Duration| clock.before.saturating_add(t.saturating_sub(self.clock.elapsed()));
+        let time_limit = self.time_limit.map(|t| t.mul_f64(share).min(left(t)));
         let lost = OnceLock::new();
         let objective = Fit::new(self, plan.members < threads, member, &held, noise, &lost);
         let mut solver =
-            Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, start)
+            Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, clock)
                 .counting_first(plan.prove);
         let mut state = AdamState::new().param(first).max_iters(plan.epochs as u64);
         if let Some(checkpoint) = &self.checkpoint {
@@ -246,7 +267,7 @@ impl Trainer<'_> {
         if !weights.iter().all(|w| w.is_finite()) {
             return Err(not_finite(lost.map(|column| self.column(column))));
         }
-        let timed_out = done < plan.epochs && time_limit.is_some_and(|t| start.elapsed() >= t);
+        let timed_out = done < plan.epochs && time_limit.is_some_and(|t| clock.elapsed() >= t);
         Ok(Member { weights, held, epochs: done, timed_out, lost })
     }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use lacuna::polars::prelude::*;
-use lacuna::{ErrorKind, Fit, Schema, VaeConfig, VaeImputer};
+use lacuna::{ColumnSpec, ErrorKind, Family, Fit, Schema, SchemaOptions, VaeConfig, VaeImputer, Warning};
 
 /// A parabola with gaps, which no linear model knows.
 fn frame(n: usize) -> DataFrame {
@@ -50,6 +51,34 @@ fn a_fit_that_was_broken_off_goes_on_to_the_same_bits() {
         assert!(bytes(&kept.fit(&frame(300)).unwrap()) == whole);
         fs::remove_file(path).unwrap();
     }
+}
+
+#[test]
+fn a_time_limit_covers_a_fit_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let limit = Duration::from_secs(4);
+    // Large networks, which do not settle before the time is over.
+    let config = config().epochs(1_000_000).hidden(512).time_limit(limit);
+    let df = frame(3000);
+    // Families that are named need no pilot, after which the model could stay the linear one.
+    let named = |name: &str| ColumnSpec { name: name.into(), family: Some(Family::Gaussian), ..ColumnSpec::default() };
+    let options = SchemaOptions { columns: vec![named("x"), named("y")], ..SchemaOptions::default() };
+    let schema = Schema::infer_with(&df, &options).unwrap();
+    let timed = |config: &VaeConfig| {
+        let start = Instant::now();
+        let imputer = config.fit_with(&df, &schema).unwrap();
+        assert!(imputer.warnings().iter().any(|w| matches!(w, Warning::TimeLimit { .. })), "{:?}", imputer.warnings());
+        start.elapsed()
+    };
+    let kept = config.clone().checkpoint(folder.path().join("c"));
+    let broken = kept.fit_with_progress(&df, &schema, &mut |p| match p.elapsed > limit * 3 / 4 {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    assert!(matches!(broken.map(drop).unwrap_err().kind(), ErrorKind::Interrupted));
+    // What a fit does beside its training takes time in both.
+    let (rest, whole) = (timed(&kept), timed(&config));
+    assert!(rest + limit / 4 < whole, "{rest:?} of {whole:?}");
 }
 
 #[test]

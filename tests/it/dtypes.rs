@@ -140,14 +140,18 @@ fn number(cell: &AnyValue) -> f64 {
 /// The spans of time, in ns, that fills keep to where every observed cell does.
 const SPANS: [i64; 6] = [86_400_000_000_000, 3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1000];
 
-fn in_ns(cell: &AnyValue) -> Option<i128> {
-    let unit = |u: &TimeUnit| match u {
+/// Nanoseconds of a unit.
+fn in_unit(unit: &TimeUnit) -> i128 {
+    match unit {
         TimeUnit::Nanoseconds => 1,
         TimeUnit::Microseconds => 1000,
         TimeUnit::Milliseconds => 1_000_000,
-    };
+    }
+}
+
+fn in_ns(cell: &AnyValue) -> Option<i128> {
     match cell {
-        AnyValue::Datetime(x, u, _) | AnyValue::Duration(x, u) => Some(i128::from(*x) * unit(u)),
+        AnyValue::Datetime(x, u, _) | AnyValue::Duration(x, u) => Some(i128::from(*x) * in_unit(u)),
         AnyValue::Time(x) => Some(i128::from(*x)),
         _ => None,
     }
@@ -200,10 +204,15 @@ fn check_support(input: &Column, output: &Column, column: &lacuna::Column, gaps:
     if column.kind().is_numeric() {
         observed.iter().for_each(|x| (min, max) = (min.min(number(x)), max.max(number(x))));
     }
-    // A fill lies about the observed range; on a coarse grid the next point may be a step beyond.
-    let slack = (max / 2.0 - min / 2.0) + 1e-6 * min.abs().max(max.abs()) + 1.0;
     let kept: Vec<i64> =
         SPANS.into_iter().filter(|&s| observed.iter().all(|x| in_ns(x).is_some_and(|x| x % i128::from(s) == 0))).collect();
+    // A fill lies about the observed range; on a coarse grid the next point may be a step beyond.
+    let step = match (kept.first(), input.dtype()) {
+        (Some(&span), DataType::Datetime(unit, _) | DataType::Duration(unit)) => span as f64 / in_unit(unit) as f64,
+        (Some(&span), _) => span as f64,
+        (None, _) => 1.0,
+    };
+    let slack = (max / 2.0 - min / 2.0) + 1e-6 * min.abs().max(max.abs()) + step;
     for (&i, cell) in gaps.iter().zip(cells(output, gaps)) {
         let wrong = |what: &str| Err(format!("row {i} = {cell:?}: {what}"));
         if one_value && !exactly(i) && column.bounds().0 <= min && max <= column.bounds().1 && column.levels().is_empty() {

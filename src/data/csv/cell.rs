@@ -103,7 +103,7 @@ impl<'a> Number<'a> {
             return None;
         }
         let (negative, whole) = (digits.len() < text.len(), left == digits.len());
-        let value = mantissa as f64 / TENS[right];
+        let value = mantissa as f64 / TENS.get(right)?;
         let integer = if negative { -(mantissa as i64) } else { mantissa as i64 };
         Some(Number {
             value: if negative { -value } else { value },
@@ -113,7 +113,7 @@ impl<'a> Number<'a> {
             digits: (left - zeros + right).max(1),
             exponent: None,
             whole,
-            leading_zero: left > 1 && digits[0] == b'0',
+            leading_zero: left > 1 && digits.first() == Some(&b'0'),
             dress: Dress::default(),
         })
     }
@@ -302,8 +302,9 @@ impl NumberFormat {
         self.numbers += 1;
         self.sign_inside |= dress.sign_inside;
         self.long_minus |= dress.long_minus;
-        self.decimals[number.decimals] += 1;
-        self.digits[number.digits] += 1;
+        // A number has no more of them than are counted.
+        self.decimals.get_mut(number.decimals).into_iter().for_each(|n| *n += 1);
+        self.digits.get_mut(number.digits).into_iter().for_each(|n| *n += 1);
         self.exponents += usize::from(number.exponent.is_some());
         self.exponent = self.exponent.or(number.exponent);
         if number.value > 0.0 {

@@ -46,7 +46,12 @@ const EMPTY_TEXT: &str = "\"\"";
 #[derive(Clone, Debug)]
 struct Begins([bool; 256]);
 
+#[expect(clippy::indexing_slicing, reason = "a place for each of the 256 bytes")]
 impl Begins {
+    fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)]
+    }
+
     fn of<'a>(tokens: impl Iterator<Item = &'a String>) -> Begins {
         let mut set = [false; 256];
         tokens.filter_map(|t| t.bytes().next()).for_each(|b| set[usize::from(b)] = true);
@@ -59,7 +64,7 @@ impl Begins {
 impl Missing {
     /// Whether a cell is missing or not applicable, given as it stands in the file and as what it says.
     pub fn is(&self, raw: &str, text: &str) -> bool {
-        if text.bytes().next().is_some_and(|b| !self.begins.0[usize::from(b)]) {
+        if text.bytes().next().is_some_and(|b| !self.begins.has(b)) {
             return false;
         }
         if raw == EMPTY_TEXT {
@@ -128,7 +133,7 @@ impl CellForm {
     /// A level of the schema as this column writes it.
     pub fn level(&self, level: &str) -> String {
         match self {
-            CellForm::Truth(pair) => pair[usize::from(level == "true")].to_string(),
+            CellForm::Truth([no, yes]) => (if level == "true" { yes } else { no }).to_string(),
             CellForm::Integer(format) | CellForm::Float(format) => match level.parse() {
                 Ok(x) => format.level(x),
                 Err(_) => level.to_string(),
@@ -320,9 +325,10 @@ impl<'a> Scan<'a> {
             _ => {
                 self.moments.see(text, row);
                 self.word.get_or_insert_with(|| (row, text.to_string()));
-                match self.words.iter().position(|w| w.0 == text) {
-                    Some(i) => self.words[i].1 += 1,
-                    None if self.words.len() <= FEW_WORDS => self.words.push((text.to_string(), 1)),
+                let full = self.words.len() > FEW_WORDS;
+                match self.words.iter_mut().find(|w| w.0 == text) {
+                    Some(word) => word.1 += 1,
+                    None if !full => self.words.push((text.to_string(), 1)),
                     None => {}
                 }
             }
@@ -366,14 +372,14 @@ impl<'a> Scan<'a> {
         if self.stated == Stated::Nothing {
             warnings.extend(self.second_thoughts(all_numbers, all_moments, found.as_ref()));
         }
-        let truth = self.truths.trailing_zeros() as usize;
-        let form = match (self.stated, found) {
-            (Stated::Moments(form), _) => CellForm::Moment(form),
-            (Stated::Nothing | Stated::Numbers(_), Some(Found::Form(form))) if all_moments => CellForm::Moment(form),
-            (Stated::Nothing, _) if self.observed > 0 && truth < TRUTHS.len() => CellForm::Truth(TRUTHS[truth]),
+        let truth = TRUTHS.get(self.truths.trailing_zeros() as usize).filter(|_| self.observed > 0);
+        let form = match (self.stated, found, truth) {
+            (Stated::Moments(form), ..) => CellForm::Moment(form),
+            (Stated::Nothing | Stated::Numbers(_), Some(Found::Form(form)), _) if all_moments => CellForm::Moment(form),
+            (Stated::Nothing, _, Some(pair)) => CellForm::Truth(*pair),
             _ if numeric && self.numbers > 0 && self.integers == self.numbers => CellForm::Integer(self.format),
             _ if numeric => CellForm::Float(self.format),
-            (stated, _) => {
+            (stated, ..) => {
                 // A writer that leaves some empty cells without quotes means something by the others.
                 let told_apart = self.observed > 0 && self.empty_texts > 0 && self.empty_fields > 0;
                 let open = stated == Stated::Nothing || (stated == Stated::Levels && self.missing.levels.is_empty());

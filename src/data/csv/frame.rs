@@ -26,7 +26,7 @@ impl CsvTable {
         of_columns(builders, |c, builders| {
             for split in splits {
                 for fields in split.records() {
-                    for ((builder, column), field) in builders.iter_mut().zip(&self.columns[c..]).zip(&fields[c..]) {
+                    for (builder, (column, field)) in builders.iter_mut().zip(self.columns.iter().zip(fields).skip(c)) {
                         let text = field.text(&split.text);
                         let missing = column.missing.is(field.raw(&split.text), &text);
                         builder.push((!missing).then_some(&text), column);

@@ -1,5 +1,7 @@
 //! Profiles of columns to a schema, by the rules at [`ColumnKind`].
 
+use std::collections::BTreeMap;
+
 use ::polars::prelude::DataType;
 
 use crate::data::physical;
@@ -42,10 +44,13 @@ pub(crate) enum Values {
     Unsupported,
 }
 
+/// How often each level of a column is observed, in the schema's order; by column.
+pub(crate) type LevelCounts = BTreeMap<String, Vec<usize>>;
+
 /// More distinct numbers than this are never levels.
 pub(crate) const LEVEL_CAP: usize = 1000;
 /// More distinct texts than this are never levels on their own account.
-const TEXT_CAP: usize = 100_000;
+pub(crate) const TEXT_CAP: usize = 100_000;
 
 impl Schema {
     /// The written rules: one profile a column to a schema, with what the user says going first.

@@ -22,6 +22,8 @@ fn table(rows: usize) -> String {
     format!("x,y,colour\n{}", (0..rows).map(row).collect::<String>())
 }
 
+const CHECKPOINT: &str = "checkpoint";
+
 /// Runs to the end once, then kills again and again at random times.
 fn killed(folder: &Folder, args: &[&str], output: &str) {
     let path = folder.path().join(output);
@@ -44,6 +46,10 @@ fn killed(folder: &Folder, args: &[&str], output: &str) {
         // Half of them anywhere, half where the output is written.
         let at = if kill % 2 == 0 { 1.1 * part } else { 0.8 + 0.3 * part };
         fs::write(&path, old).unwrap();
+        // Two in three begin anew, the third goes on from where the last one was killed.
+        if kill % 3 != 2 {
+            let _ = fs::remove_file(folder.path().join(CHECKPOINT));
+        }
         let mut child = folder.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         sleep(whole.mul_f64(at));
         child.kill().unwrap();
@@ -54,11 +60,16 @@ fn killed(folder: &Folder, args: &[&str], output: &str) {
             found => panic!("kill {kill} at {at:.3} of a run left {} bytes of {}", found.len(), new.len()),
         }
         assert_eq!(folder.read("in.csv"), input, "kill {kill}");
-        for name in folder.names().iter().filter(|n| *n != "in.csv" && n != &output) {
-            assert!(name.ends_with(".tmp") && name.starts_with(".lacuna-"), "kill {kill} left {name}");
+        for name in folder.names().iter().filter(|n| !["in.csv", CHECKPOINT, output].contains(&n.as_str())) {
+            let temporary = name.starts_with(".tmp") || (name.starts_with(".lacuna-") && name.ends_with(".tmp"));
+            assert!(temporary, "kill {kill} left {name}");
             fs::remove_file(folder.path().join(name)).unwrap();
         }
     }
+    // What the last one left, if it did, is gone on from.
+    fs::write(&path, old).unwrap();
+    assert_eq!(folder.run(args).code, Some(0));
+    assert!(fs::read(&path).unwrap() == new && !folder.path().join(CHECKPOINT).exists());
     println!("{}: {} kills, {kept} left the old file, {replaced} the new one", args[0], kills());
 }
 
@@ -73,6 +84,19 @@ fn a_kill_at_any_moment_leaves_the_old_or_the_new_model() {
     let folder = Folder::new(&[("in.csv", &table(300))]);
     let args = ["fit", "in.csv", "--epochs", "1", "--members", "1", "-q", "-o", "out.safetensors"];
     killed(&folder, &args, "out.safetensors");
+}
+
+#[test]
+fn a_kill_at_any_moment_of_a_fit_with_a_checkpoint_leaves_the_old_or_the_new_model() {
+    // A parabola: what no linear model knows takes networks.
+    let row = |i: usize| {
+        let x = (i * 37 % 101) as f64 / 25.0 - 2.0;
+        if i.is_multiple_of(3) { format!("{x},\n") } else { format!("{x},{:.4}\n", x * x) }
+    };
+    let folder = Folder::new(&[("in.csv", &format!("x,y\n{}", (0..300).map(row).collect::<String>()))]);
+    let fit =
+        ["fit", "in.csv", "--epochs", "40", "--hidden", "16", "--members", "2", "-q", "--checkpoint", CHECKPOINT, "-o", "m"];
+    killed(&folder, &fit, "m");
 }
 
 #[test]

@@ -1,0 +1,343 @@
+//! What the cells of a column are, taken in some rows at a time: what the inference rules go by.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
+
+use polars::prelude::{Column as PlColumn, DataType};
+
+use crate::data::physical;
+use crate::data::polars::{Observed, is_supported, observe};
+use crate::data::schema::{LEVEL_CAP, Profile, Values};
+use crate::error::Result;
+
+/// One pass over a column.
+pub(crate) struct Profiler {
+    name: String,
+    dtype: DataType,
+    seen: Seen,
+    /// Rows of two cells between which all others lie (numbers), or that differ (texts), as far as there are such.
+    pub ends: [Option<usize>; 2],
+}
+
+/// The cells so far.
+enum Seen {
+    /// Of a dtype without a model, or left out: how many there are.
+    Counted(usize),
+    Floats(Numbers, Distinct<Ascending>),
+    Stored {
+        numbers: Numbers,
+        distinct: Distinct<i128>,
+        /// The coarsest step that all keep, and the smallest cell.
+        step_least: Option<(f64, i128)>,
+    },
+    Texts {
+        counts: HashMap<String, usize>,
+        /// The first text.
+        first: Option<String>,
+        observed: usize,
+        /// Texts that are told apart, at most.
+        most: usize,
+    },
+}
+
+impl Profiler {
+    /// `left_out`: the cells do not matter. Beyond `most` distinct texts further ones are counted as cells only.
+    pub fn new(name: &str, dtype: &DataType, left_out: bool, most: usize) -> Profiler {
+        let seen = match dtype {
+            // Nothing observed, and nothing a fill could be.
+            DataType::Null => Seen::Texts { counts: HashMap::new(), first: None, observed: 0, most },
+            _ if left_out || !is_supported(dtype) => Seen::Counted(0),
+            _ if physical::range(dtype).is_some() => {
+                Seen::Stored { numbers: Numbers::default(), distinct: Distinct::default(), step_least: None }
+            }
+            _ if dtype.is_float() => Seen::Floats(Numbers::default(), Distinct::default()),
+            _ => Seen::Texts { counts: HashMap::new(), first: None, observed: 0, most },
+        };
+        Profiler { name: name.to_string(), dtype: dtype.clone(), seen, ends: [None; 2] }
+    }
+
+    /// Takes in some cells; `row` gives the row of each.
+    ///
+    /// # Errors
+    /// ±inf in a float column.
+    pub fn add(&mut self, column: &PlColumn, row: impl Fn(usize) -> usize) -> Result<()> {
+        if let Seen::Counted(observed) = &mut self.seen {
+            *observed += column.len() - column.null_count();
+            return Ok(());
+        }
+        if self.dtype == DataType::Null {
+            return Ok(());
+        }
+        match (&mut self.seen, observe(column)?) {
+            (Seen::Floats(numbers, distinct), Observed::Floats(cells)) => {
+                // Negative zero counts as zero.
+                distinct.add(cells.iter().filter(|x| !x.is_nan()).map(|x| Ascending(x + 0.0)));
+                numbers.add(&cells, row, &mut self.ends);
+            }
+            (Seen::Stored { numbers, distinct, step_least }, Observed::Stored(cells)) => {
+                let stored = || cells.iter().copied().flatten();
+                distinct.add(stored());
+                if let Some(least) = stored().min() {
+                    // One step divides the next, so that the smaller one is what both keep.
+                    let step = physical::step(&self.dtype, stored());
+                    *step_least = Some(step_least.map_or((step, least), |(s, l)| (s.min(step), l.min(least))));
+                }
+                let cells: Vec<f64> = cells.iter().map(|x| x.map_or(f64::NAN, |x| physical::number(&self.dtype, x))).collect();
+                numbers.add(&cells, row, &mut self.ends);
+            }
+            (Seen::Texts { counts, first, observed, most }, Observed::Texts { codes, distinct }) => {
+                let mut here = vec![0; distinct.len()];
+                codes.iter().flatten().for_each(|&c| here[c as usize] += 1);
+                *observed += here.iter().sum::<usize>();
+                for (i, code) in codes.iter().enumerate().filter_map(|(i, c)| Some((i, (*c)? as usize))) {
+                    match first {
+                        None => (*first, self.ends[0]) = (Some(distinct[code].clone()), Some(row(i))),
+                        Some(first) if *first != distinct[code] => {
+                            self.ends[1].get_or_insert_with(|| row(i));
+                        }
+                        Some(_) => {}
+                    }
+                    if self.ends[1].is_some() {
+                        break;
+                    }
+                }
+                for (text, n) in distinct.into_iter().zip(here) {
+                    if let Some(count) = counts.get_mut(&text) {
+                        *count += n;
+                    } else if counts.len() < *most {
+                        counts.insert(text, n);
+                    }
+                }
+            }
+            // A column is of the dtype that was told.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the rules go by.
+    pub fn finish(self) -> Profile {
+        let Profiler { name, dtype, seen, .. } = self;
+        let (observed, values) = match seen {
+            Seen::Counted(observed) => (observed, Values::Unsupported),
+            Seen::Floats(numbers, distinct) => (numbers.n, numbers.values(distinct.texts(|x| float_level(x.0)), false, None)),
+            Seen::Stored { numbers, distinct, step_least } => {
+                let texts = distinct.texts(|x| physical::text(&dtype, x));
+                (numbers.n, numbers.values(texts, physical::is_integer(&dtype), step_least))
+            }
+            Seen::Texts { counts, observed, .. } => (observed, levels(&dtype, counts)),
+        };
+        Profile { name, dtype, observed, values }
+    }
+}
+
+/// Texts in the order of levels.
+fn levels(dtype: &DataType, counts: HashMap<String, usize>) -> Values {
+    let count = |l: &str| counts.get(l).copied().unwrap_or(0);
+    match dtype {
+        DataType::Enum(categories, _) => {
+            let levels = categories.categories().values_iter().map(|l| (l.to_string(), count(l))).collect();
+            Values::Levels { levels, declared: true }
+        }
+        DataType::Boolean => {
+            Values::Levels { levels: ["false", "true"].map(|l| (l.to_string(), count(l))).to_vec(), declared: true }
+        }
+        _ => {
+            let mut levels: Vec<(String, usize)> = counts.into_iter().collect();
+            sort_levels(&mut levels);
+            Values::Levels { levels, declared: false }
+        }
+    }
+}
+
+/// By number where every level is one, else by text: an order that does not depend on the rows'.
+fn sort_levels(levels: &mut [(String, usize)]) {
+    let numbers: Option<Vec<f64>> = levels.iter().map(|l| l.0.trim().parse().ok().filter(|x: &f64| !x.is_nan())).collect();
+    match numbers {
+        Some(_) => levels.sort_by(|a, b| {
+            let x: f64 = a.0.trim().parse().unwrap_or(0.0);
+            let y: f64 = b.0.trim().parse().unwrap_or(0.0);
+            x.total_cmp(&y).then_with(|| a.0.cmp(&b.0))
+        }),
+        None => levels.sort(),
+    }
+}
+
+/// A float as the text of a level; parses back to the same number.
+pub(super) fn float_level(x: f64) -> String {
+    format!("{x}")
+}
+
+/// A float without NaN, in its order.
+#[derive(PartialEq)]
+struct Ascending(f64);
+
+impl Eq for Ascending {}
+
+impl PartialOrd for Ascending {
+    fn partial_cmp(&self, other: &Ascending) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ascending {
+    fn cmp(&self, other: &Ascending) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// Distinct values; `None` above [`LEVEL_CAP`].
+struct Distinct<K>(Option<BTreeSet<K>>);
+
+impl<K> Default for Distinct<K> {
+    fn default() -> Distinct<K> {
+        Distinct(Some(BTreeSet::new()))
+    }
+}
+
+impl<K: Ord> Distinct<K> {
+    fn add(&mut self, values: impl Iterator<Item = K>) {
+        for x in values {
+            let Some(sorted) = &mut self.0 else { return };
+            sorted.insert(x);
+            if sorted.len() > LEVEL_CAP {
+                self.0 = None;
+            }
+        }
+    }
+
+    /// As texts, ascending.
+    fn texts(self, text: impl Fn(K) -> String) -> Option<Vec<String>> {
+        self.0.map(|sorted| sorted.into_iter().map(text).collect())
+    }
+}
+
+/// The numbers of a column, summarised.
+struct Numbers {
+    n: usize,
+    min: f64,
+    max: f64,
+    whole: bool,
+    shape: Shape,
+    /// Of the logarithms; of use where all numbers are above zero.
+    log_shape: Shape,
+}
+
+impl Default for Numbers {
+    fn default() -> Numbers {
+        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+        Numbers { n: 0, min, max, whole: true, shape: Shape::default(), log_shape: Shape::default() }
+    }
+}
+
+impl Numbers {
+    /// Takes in some cells, NaN for missing.
+    fn add(&mut self, cells: &[f64], row: impl Fn(usize) -> usize, ends: &mut [Option<usize>; 2]) {
+        for (i, &x) in cells.iter().enumerate() {
+            if x < self.min {
+                (self.min, ends[0]) = (x, Some(row(i)));
+            }
+            if x > self.max {
+                (self.max, ends[1]) = (x, Some(row(i)));
+            }
+        }
+        let seen = cells.iter().copied().filter(|x| !x.is_nan());
+        self.n += seen.clone().count();
+        self.whole &= seen.clone().all(|x| x.fract() == 0.0);
+        self.shape.add(seen.clone());
+        if self.min > 0.0 {
+            self.log_shape.add(seen.map(f64::ln));
+        }
+    }
+
+    fn values(&self, distinct: Option<Vec<String>>, integer_dtype: bool, stored: Option<(f64, i128)>) -> Values {
+        Values::Numbers {
+            integer_dtype,
+            min: self.min,
+            max: self.max,
+            whole: self.whole,
+            stored,
+            distinct,
+            skew: self.shape.skewness(),
+            log_skew: (self.min > 0.0).then(|| self.log_shape.skewness()),
+        }
+    }
+}
+
+/// Sums of powers about the mean.
+#[derive(Default)]
+struct Shape {
+    n: f64,
+    mean: f64,
+    m2: f64,
+    m3: f64,
+}
+
+impl Shape {
+    /// Two passes over the values, and their sums to the others' (Pébay 2008, equations 2.1 and 2.3).
+    fn add(&mut self, x: impl Iterator<Item = f64> + Clone) {
+        let n = x.clone().count() as f64;
+        if n == 0.0 {
+            return;
+        }
+        let mean = x.clone().sum::<f64>() / n;
+        let (m2, m3) = x.fold((0.0, 0.0), |(a, b), v| {
+            let e = v - mean;
+            (a + e * e, b + e * e * e)
+        });
+        if self.n == 0.0 {
+            *self = Shape { n, mean, m2, m3 };
+            return;
+        }
+        let (all, by) = (self.n + n, mean - self.mean);
+        self.m3 += m3 + by.powi(3) * self.n * n * (self.n - n) / (all * all) + 3.0 * by * (self.n * m2 - n * self.m2) / all;
+        self.m2 += m2 + by * by * self.n * n / all;
+        self.mean += by * n / all;
+        self.n = all;
+    }
+
+    /// Third standardised moment; zero where there is no spread.
+    fn skewness(&self) -> f64 {
+        let sd = (self.m2 / self.n).sqrt();
+        let skew = self.m3 / self.n / sd.powi(3);
+        if skew.is_finite() { skew } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::{IntoColumn, NamedFrom, Series, TimeUnit};
+
+    #[test]
+    fn some_rows_at_a_time_are_as_all_at_once() {
+        let n = 300;
+        let number = |i: usize| (!i.is_multiple_of(7)).then(|| ((i * 37 % 101) as f64 / 20.0).exp());
+        let text = |i: usize| (!i.is_multiple_of(5)).then(|| ["b", "a", "10"][i * i % 3]);
+        let minutes: Vec<i64> = (0..n as i64).map(|i| 60_000_000 * (i * i % 50)).collect();
+        let columns = [
+            Series::new("float".into(), (0..n).map(number).collect::<Vec<_>>()),
+            Series::new("int".into(), (0..n as i64).map(|i| i * 31 % 17 - 3).collect::<Vec<_>>()),
+            Series::new("text".into(), (0..n).map(text).collect::<Vec<_>>()),
+            Series::new("truth".into(), (0..n).map(|i| i > 200).collect::<Vec<_>>()),
+            Series::new("time".into(), minutes).into_datetime(TimeUnit::Microseconds, None),
+        ];
+        for column in columns.map(IntoColumn::into_column) {
+            let mut whole = Profiler::new(column.name(), column.dtype(), false, usize::MAX);
+            whole.add(&column, |row| row).unwrap();
+            let mut parts = Profiler::new(column.name(), column.dtype(), false, usize::MAX);
+            for first in (0..n).step_by(70) {
+                parts.add(&column.slice(first as i64, 70), |row| first + row).unwrap();
+            }
+            assert_eq!(parts.ends, whole.ends);
+            let (mut parts, whole) = (parts.finish(), whole.finish());
+            if let (Values::Numbers { skew: a, log_skew: c, .. }, Values::Numbers { skew: b, log_skew: d, .. }) =
+                (&mut parts.values, &whole.values)
+            {
+                assert!((*a - b).abs() < 1e-9 && c.zip(*d).is_none_or(|(c, d)| (c - d).abs() < 1e-9), "{a} {b}");
+                (*a, *c) = (*b, *d);
+            }
+            assert_eq!(format!("{parts:?}"), format!("{whole:?}"));
+        }
+    }
+}
