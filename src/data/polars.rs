@@ -1,6 +1,5 @@
 //! DataFrame to [`Table`] and back. Observed cells are copied from the input column, never rebuilt from floats.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use polars::prelude::{
 };
 use rayon::prelude::*;
 
+use crate::data::numbers::{Numbers, Summary};
 use crate::data::schema::{Column, LEVEL_CAP, Profile, Role, Schema, SchemaOptions, Values};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::data::{cells, physical};
@@ -32,13 +32,17 @@ impl Schema {
     pub fn infer_with(df: &DataFrame, options: &SchemaOptions) -> Result<Schema> {
         let names: Vec<String> = df.columns().iter().map(|c| c.name().to_string()).collect();
         options.check_names(&names)?;
-        let (df, _) = &learned(df, options.ignore.as_deref(), options.weights.as_deref())?;
-        let profile = |c: &PlColumn| profile(c, options.leaves_out(c.name()));
-        // All of them, so that the first of several errors is told.
-        let profiles: Vec<Result<Profile>> = df.columns().par_iter().map(profile).collect();
-        let profiles = profiles.into_iter().collect::<Result<Vec<_>>>()?;
-        Schema::from_profiles(profiles, options)
+        let (df, _) = learned(df, options.ignore.as_deref(), options.weights.as_deref())?;
+        Schema::from_profiles(profiles(&df, options)?, options)
     }
+}
+
+/// What the inference rules have to know of each column.
+pub(crate) fn profiles(df: &DataFrame, options: &SchemaOptions) -> Result<Vec<Profile>> {
+    let profile = |c: &PlColumn| profile(c, options.leaves_out(c.name()));
+    // All of them, so that the first of several errors is told.
+    let profiles: Vec<Result<Profile>> = df.columns().par_iter().map(profile).collect();
+    profiles.into_iter().collect()
 }
 
 /// The rows that a fit learns from, and what each of them counts for, one on average.
@@ -147,17 +151,15 @@ fn profile(column: &PlColumn, left_out: bool) -> Result<Profile> {
     }
     let (observed, values) = match observe(column)? {
         Observed::Floats(cells) => {
-            let seen: Vec<f64> = cells.into_iter().filter(|x| !x.is_nan()).collect();
-            // Negative zero counts as zero.
-            let texts = distinct(seen.iter().map(|x| Ascending(x + 0.0)), |x| float_level(x.0));
-            (seen.len(), number_values(&seen, texts, false, None))
+            let seen = Numbers::of(cells.into_iter().filter(|x| !x.is_nan()));
+            (seen.n, float_values(&seen))
         }
         Observed::Stored(cells) => {
             let stored = || cells.iter().copied().flatten();
-            let seen: Vec<f64> = stored().map(|x| physical::number(&dtype, x)).collect();
+            let seen = Numbers::of(stored().map(|x| physical::number(&dtype, x)));
             let texts = distinct(stored(), |x| physical::text(&dtype, x));
             let least = stored().min().map(|least| (physical::step(&dtype, stored()), least));
-            (seen.len(), number_values(&seen, texts, physical::is_integer(&dtype), least))
+            (seen.n, number_values(&seen, texts, physical::is_integer(&dtype), least))
         }
         Observed::Texts { codes, distinct } => {
             let mut counts = vec![0; distinct.len()];
@@ -195,24 +197,6 @@ fn sort_levels(levels: &mut [(String, usize)]) {
     }
 }
 
-/// A float without NaN, in its order.
-#[derive(PartialEq)]
-struct Ascending(f64);
-
-impl Eq for Ascending {}
-
-impl PartialOrd for Ascending {
-    fn partial_cmp(&self, other: &Ascending) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ascending {
-    fn cmp(&self, other: &Ascending) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
 /// The texts of the distinct values, ascending; `None` above [`LEVEL_CAP`].
 fn distinct<K: Ord>(values: impl Iterator<Item = K>, text: impl Fn(K) -> String) -> Option<Vec<String>> {
     let mut sorted = BTreeSet::new();
@@ -225,37 +209,26 @@ fn distinct<K: Ord>(values: impl Iterator<Item = K>, text: impl Fn(K) -> String)
     Some(sorted.into_iter().map(text).collect())
 }
 
-fn number_values(seen: &[f64], distinct: Option<Vec<String>>, integer_dtype: bool, stored: Option<(f64, i128)>) -> Values {
-    let min = seen.iter().copied().fold(f64::INFINITY, f64::min);
-    let max = seen.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    Values::Numbers {
-        integer_dtype,
-        min,
-        max,
-        whole: seen.iter().all(|x| x.fract() == 0.0),
-        stored,
-        distinct,
-        skew: skewness(seen.iter().copied()),
-        log_skew: (min > 0.0).then(|| skewness(seen.iter().map(|x| x.ln()))),
-    }
+fn number_values(seen: &Summary, distinct: Option<Vec<String>>, integer_dtype: bool, stored: Option<(f64, i128)>) -> Values {
+    let Summary { min, max, whole, skew, log_skew, .. } = *seen;
+    Values::Numbers { integer_dtype, min, max, whole, stored, distinct, skew, log_skew }
+}
+
+/// What a column of Float64 says of its values.
+pub(crate) fn float_values(seen: &Summary) -> Values {
+    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| float_level(*x)).collect());
+    number_values(seen, texts, false, None)
+}
+
+/// What a column of Int64 says of its values, which f64 holds.
+pub(crate) fn integer_values(seen: &Summary) -> Values {
+    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| (*x as i64).to_string()).collect());
+    number_values(seen, texts, true, (seen.n > 0).then_some((1.0, seen.min as i128)))
 }
 
 /// A float as the text of a level; parses back to the same number.
 fn float_level(x: f64) -> String {
     format!("{x}")
-}
-
-/// Third standardised moment; zero where there is no spread.
-fn skewness(x: impl Iterator<Item = f64> + Clone) -> f64 {
-    let n = x.clone().count() as f64;
-    let mean = x.clone().sum::<f64>() / n;
-    let (m2, m3) = x.fold((0.0, 0.0), |(a, b), v| {
-        let e = v - mean;
-        (a + e * e, b + e * e * e)
-    });
-    let sd = (m2 / n).sqrt();
-    let skew = m3 / n / sd.powi(3);
-    if skew.is_finite() { skew } else { 0.0 }
 }
 
 impl Table {
