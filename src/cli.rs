@@ -522,6 +522,9 @@ fn has_gaps(column: &Column) -> bool {
     column.null_count() > 0 || (column.dtype().is_float() && column.is_nan().is_ok_and(|nan| nan.any()))
 }
 
+/// The method of a table without gaps.
+const NOTHING: &str = "nothing to fill";
+
 /// Draws for the uncertainty, if it is asked for, and its interval.
 fn uncertainty(args: &args::Impute) -> Result<Option<(usize, f64)>, Failure> {
     if !args.with_uncertainty {
@@ -581,7 +584,24 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         (model, ..) => model,
     };
     if let (Some(model), Source::Csv(csv), Format::Csv { round }, None) = (&model, &source, format, is_whole(&args)) {
-        return stream(model, csv, round, &args, outputs.remove(0), report_file);
+        if let Some(memory) = args.limits.max_memory {
+            model.check_memory(csv, memory)?;
+        }
+        let fill = |out: &mut dyn Write| match args.m {
+            None => model.fill_csv(csv, round, out),
+            Some(m) => model.draw_csv(csv, m, args.model.seed, args.include_original, round, out),
+        };
+        return stream(fill, csv, &args, outputs.remove(0), report_file);
+    }
+    if let (Some(Plan::Mean(Strategy::Mean)), Source::Csv(csv), Format::Csv { round }, None, None) =
+        (&plan, &source, format, args.m, is_whole(&args))
+    {
+        let fill = |out: &mut dyn Write| {
+            let report = MeanConfig::default().fill_csv(csv, &options, round, out)?;
+            let idle = report.filled() + report.not_applicable() == 0;
+            Ok(if idle { Report { method: NOTHING.into(), ..report } } else { report })
+        };
+        return stream(fill, csv, &args, outputs.remove(0), report_file);
     }
     let Loaded { source, frame, schema } = loaded(source, &options, model.as_ref())?;
     // Without a gap to fill all methods agree, and the quickest one answers.
@@ -624,7 +644,7 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
     let mut report = product.report().clone();
     report.warnings.splice(0..0, source.warnings().iter().cloned());
     if idle {
-        report.method = "nothing to fill".into();
+        report.method = NOTHING.into();
     }
     if let Some(file) = report_file {
         write_report(&report, file)?;

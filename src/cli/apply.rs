@@ -1,6 +1,8 @@
 //! Models on long files, and fits that keep within a limit or go on.
 
-use lacuna::{CsvTable, SchemaOptions, VaeConfig, VaeImputer};
+use std::io::Write;
+
+use lacuna::{CsvTable, Error, Report, SchemaOptions, VaeConfig, VaeImputer};
 
 use super::args::{self, Shape};
 use super::output::Output;
@@ -49,24 +51,17 @@ pub(super) fn fit_within(
     Ok(imputer?)
 }
 
-/// Applies a model to a CSV file, some rows at a time.
+/// Fills a CSV file some rows at a time, by a fill that writes it.
 pub(super) fn stream(
-    model: &VaeImputer,
+    fill: impl FnOnce(&mut dyn Write) -> Result<Report, Error>,
     csv: &CsvTable,
-    round: bool,
     args: &args::Impute,
     output: Output,
     report_file: Option<Output>,
 ) -> Result<(), Failure> {
-    if let Some(memory) = args.limits.max_memory {
-        model.check_memory(csv, memory)?;
-    }
     let mut report = None;
     let written = output.publish(|out| {
-        report = Some(match args.m {
-            None => model.fill_csv(csv, round, out)?,
-            Some(m) => model.draw_csv(csv, m, args.model.seed, args.include_original, round, out)?,
-        });
+        report = Some(fill(out)?);
         Ok(())
     })?;
     // A reader who has gone wants no report of what was not written.

@@ -2,7 +2,8 @@
 //!
 //! The file is read three times: to learn how each column is written, to build the frame, and to find the gaps again. What is
 //! not a gap is copied byte for byte; a filled cell is written as its column writes its own. Each reading goes block by block:
-//! a block's records are split on any thread, a column's cells are taken in on one.
+//! a block's records are split on any thread, a column's cells are taken in on one. Where one value fills each column, the first
+//! reading also learns what columns of numbers come to, and no frame is made of them.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -191,22 +192,20 @@ impl CsvTable {
         if all_known {
             schema.check_names(&table.header)?;
         }
-        let mut scans = table.header.iter().map(|name| Scan::new(name, options, schema)).collect::<Result<Vec<_>>>()?;
+        let mut scans =
+            table.header.iter().map(|name| Scan::new(name, options, schema, all_known)).collect::<Result<Vec<_>>>()?;
         let mut rows = 0;
         let mut pass = table.pass()?;
         while let Some(splits) = pass.next(AT_ONCE)? {
             of_columns(&mut scans, |c, scans| {
                 let mut row = rows;
                 for split in &splits {
-                    for fields in split.records() {
-                        for (scan, field) in scans.iter_mut().zip(fields.iter().skip(c)) {
-                            scan.see(field.raw(&split.text), &field.text(&split.text), row);
-                        }
-                        row += 1;
-                    }
+                    scans.iter_mut().enumerate().for_each(|(i, scan)| scan.see_all(&split.text, split.column(c + i), row));
+                    row += split.rows();
                 }
             });
             rows += splits.iter().map(Split::rows).sum::<usize>();
+            pass.give_back(splits);
         }
         drop(pass);
         let (columns, warnings): (Vec<_>, Vec<_>) =
@@ -250,12 +249,7 @@ impl CsvTable {
     /// # Errors
     /// polars refuses the columns; the file is on disk and changed.
     pub fn to_frame(&self) -> Result<DataFrame> {
-        let mut builders = self.builders(self.rows);
-        let mut pass = self.pass()?;
-        while let Some(splits) = pass.next(AT_ONCE)? {
-            self.push(&mut builders, &splits);
-        }
-        self.frame(builders, self.rows)
+        self.columns_frame(|_| true)
     }
 
     /// So many rows, all where there are no more, in file order: those of `always`, which ascend, and others drawn at random, each
@@ -265,7 +259,7 @@ impl CsvTable {
     /// As [`CsvTable::to_frame`].
     pub(crate) fn sample(&self, rows: usize, always: &[usize], rng: &mut Stream) -> Result<DataFrame> {
         let rows = rows.clamp(always.len().min(self.rows), self.rows);
-        let mut builders = self.builders(rows);
+        let mut builders = self.builders(rows, |_| true);
         let mut pass = self.pass()?;
         let (mut due, mut left) = (rows - always.len().min(rows), self.rows.saturating_sub(always.len()));
         let (mut always, mut row) = (always.iter().copied().peekable(), 0);
@@ -397,13 +391,13 @@ impl CsvTable {
     /// One reading of the rows.
     fn pass(&self) -> Result<Pass<'_>> {
         let blocks = self.source.blocks(self.head.len() as u64, self.delimiter, self.block).map_err(|e| self.trouble(e, 0))?;
-        Ok(Pass { table: self, blocks, at: self.head.len() as u64 })
+        Ok(Pass { table: self, blocks, at: self.head.len() as u64, spare: Vec::new() })
     }
 
-    /// Splits a block into its records, each of which has a field a column if all is well.
-    fn split<'a>(&self, block: Block<'a>) -> Result<Split<'a>> {
+    /// Splits a block into its records, each of which has a field a column if all is well; `fields` is room for them.
+    fn split<'a>(&self, block: Block<'a>, mut fields: Vec<Field>) -> Result<Split<'a>> {
         let due = self.header.len();
-        let mut fields = Vec::with_capacity(block.bytes.len() / 4);
+        fields.clear();
         let Block { bytes, start } = block;
         let text = utf8(bytes).map_err(|valid| self.not_utf8(&valid, start))?;
         {
@@ -454,6 +448,8 @@ struct Pass<'a> {
     table: &'a CsvTable,
     blocks: Blocks<'a>,
     at: u64,
+    /// Room that fields had before.
+    spare: Vec<Vec<Field>>,
 }
 
 impl<'a> Pass<'a> {
@@ -469,8 +465,16 @@ impl<'a> Pass<'a> {
             return Ok(None);
         }
         // All of them, so that the first of several errors is told.
-        let splits: Vec<Result<Split>> = some.into_par_iter().map(|block| self.table.split(block)).collect();
+        self.spare.resize(self.spare.len().max(some.len()), Vec::new());
+        let room = self.spare.drain(..some.len());
+        let some: Vec<_> = some.into_iter().zip(room).collect();
+        let splits: Vec<Result<Split>> = some.into_par_iter().map(|(block, room)| self.table.split(block, room)).collect();
         splits.into_iter().collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// Takes blocks back that have been worked on: their room serves the next.
+    fn give_back(&mut self, splits: Vec<Split>) {
+        self.spare.extend(splits.into_iter().map(|split| split.fields));
     }
 }
 
@@ -498,6 +502,11 @@ impl Split<'_> {
 
     fn records(&self) -> impl Iterator<Item = &[Field]> {
         self.fields.chunks_exact(self.columns)
+    }
+
+    /// The fields of one column.
+    fn column(&self, c: usize) -> impl Iterator<Item = Field> {
+        self.fields.iter().skip(c).step_by(self.columns).copied()
     }
 }
 
@@ -527,6 +536,11 @@ impl<'a> Chunks<'a> {
         let (first, rows) = (self.row, splits.iter().map(Split::rows).sum());
         self.row += rows;
         Ok(Some(Chunk { splits, first, rows }))
+    }
+
+    /// Takes a piece back that has been worked on.
+    pub fn give_back(&mut self, chunk: Chunk) {
+        self.pass.give_back(chunk.splits);
     }
 }
 

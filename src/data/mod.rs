@@ -7,6 +7,7 @@ pub(crate) mod file;
 pub(crate) mod physical;
 pub(crate) mod schema;
 pub(crate) mod table;
+pub(crate) mod numbers;
 pub(crate) mod marginal;
 pub(crate) mod classes;
 pub(crate) mod scaling;

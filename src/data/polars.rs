@@ -32,16 +32,20 @@ impl Schema {
     pub fn infer_with(df: &DataFrame, options: &SchemaOptions) -> Result<Schema> {
         let names: Vec<String> = df.columns().iter().map(|c| c.name().to_string()).collect();
         options.check_names(&names)?;
-        let (df, _) = &learned(df, options.ignore.as_deref(), options.weights.as_deref())?;
-        let profile = |c: &PlColumn| {
-            let mut profiler = Profiler::new(c.name(), c.dtype(), options.leaves_out(c.name()), usize::MAX);
-            profiler.add(c, |row| row).map(|()| profiler.finish())
-        };
-        // All of them, so that the first of several errors is told.
-        let profiles: Vec<Result<Profile>> = df.columns().par_iter().map(profile).collect();
-        let profiles = profiles.into_iter().collect::<Result<Vec<_>>>()?;
-        Schema::from_profiles(profiles, options)
+        let (df, _) = learned(df, options.ignore.as_deref(), options.weights.as_deref())?;
+        Schema::from_profiles(profiles(&df, options)?, options)
     }
+}
+
+/// What the inference rules have to know of each column.
+pub(crate) fn profiles(df: &DataFrame, options: &SchemaOptions) -> Result<Vec<Profile>> {
+    let profile = |c: &PlColumn| {
+        let mut profiler = Profiler::new(c.name(), c.dtype(), options.leaves_out(c.name()), usize::MAX);
+        profiler.add(c, |row| row).map(|()| profiler.finish())
+    };
+    // All of them, so that the first of several errors is told.
+    let profiles: Vec<Result<Profile>> = df.columns().par_iter().map(profile).collect();
+    profiles.into_iter().collect()
 }
 
 /// What each row counts for in a fit, zero where it is ignored; `None` where all count alike. `first` is the place of the first

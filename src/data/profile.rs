@@ -1,10 +1,10 @@
 //! What the cells of a column are, taken in some rows at a time: what the inference rules go by.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 
 use polars::prelude::{Column as PlColumn, DataType};
 
+use crate::data::numbers::{Numbers, Summary};
 use crate::data::physical;
 use crate::data::polars::{Observed, is_supported, observe};
 use crate::data::schema::{LEVEL_CAP, Profile, Values};
@@ -23,10 +23,11 @@ pub(crate) struct Profiler {
 enum Seen {
     /// Of a dtype without a model, or left out: how many there are.
     Counted(usize),
-    Floats(Numbers, Distinct<Ascending>),
+    Floats(Numbers, Range),
     Stored {
         numbers: Numbers,
-        distinct: Distinct<i128>,
+        range: Range,
+        distinct: Distinct,
         /// The coarsest step that all keep, and the smallest cell.
         step_least: Option<(f64, i128)>,
     },
@@ -47,10 +48,13 @@ impl Profiler {
             // Nothing observed, and nothing a fill could be.
             DataType::Null => Seen::Texts { counts: HashMap::new(), first: None, observed: 0, most },
             _ if left_out || !is_supported(dtype) => Seen::Counted(0),
-            _ if physical::range(dtype).is_some() => {
-                Seen::Stored { numbers: Numbers::default(), distinct: Distinct::default(), step_least: None }
-            }
-            _ if dtype.is_float() => Seen::Floats(Numbers::default(), Distinct::default()),
+            _ if physical::range(dtype).is_some() => Seen::Stored {
+                numbers: Numbers::default(),
+                range: Range::default(),
+                distinct: Distinct::default(),
+                step_least: None,
+            },
+            _ if dtype.is_float() => Seen::Floats(Numbers::default(), Range::default()),
             _ => Seen::Texts { counts: HashMap::new(), first: None, observed: 0, most },
         };
         Profiler { name: name.to_string(), dtype: dtype.clone(), seen, ends: [None; 2] }
@@ -69,12 +73,11 @@ impl Profiler {
             return Ok(());
         }
         match (&mut self.seen, observe(column)?) {
-            (Seen::Floats(numbers, distinct), Observed::Floats(cells)) => {
-                // Negative zero counts as zero.
-                distinct.add(cells.iter().filter(|x| !x.is_nan()).map(|x| Ascending(x + 0.0)));
-                numbers.add(&cells, row, &mut self.ends);
+            (Seen::Floats(numbers, range), Observed::Floats(cells)) => {
+                cells.iter().copied().filter(|x| !x.is_nan()).for_each(|x| numbers.push(x));
+                range.widen(&cells, row, &mut self.ends);
             }
-            (Seen::Stored { numbers, distinct, step_least }, Observed::Stored(cells)) => {
+            (Seen::Stored { numbers, range, distinct, step_least }, Observed::Stored(cells)) => {
                 let stored = || cells.iter().copied().flatten();
                 distinct.add(stored());
                 if let Some(least) = stored().min() {
@@ -83,7 +86,8 @@ impl Profiler {
                     *step_least = Some(step_least.map_or((step, least), |(s, l)| (s.min(step), l.min(least))));
                 }
                 let cells: Vec<f64> = cells.iter().map(|x| x.map_or(f64::NAN, |x| physical::number(&self.dtype, x))).collect();
-                numbers.add(&cells, row, &mut self.ends);
+                cells.iter().copied().filter(|x| !x.is_nan()).for_each(|x| numbers.push(x));
+                range.widen(&cells, row, &mut self.ends);
             }
             (Seen::Texts { counts, first, observed, most }, Observed::Texts { codes, distinct }) => {
                 let mut here = vec![0; distinct.len()];
@@ -120,10 +124,14 @@ impl Profiler {
         let Profiler { name, dtype, seen, .. } = self;
         let (observed, values) = match seen {
             Seen::Counted(observed) => (observed, Values::Unsupported),
-            Seen::Floats(numbers, distinct) => (numbers.n, numbers.values(distinct.texts(|x| float_level(x.0)), false, None)),
-            Seen::Stored { numbers, distinct, step_least } => {
+            Seen::Floats(numbers, _) => {
+                let seen = numbers.finish();
+                (seen.n, float_values(&seen))
+            }
+            Seen::Stored { numbers, distinct, step_least, .. } => {
                 let texts = distinct.texts(|x| physical::text(&dtype, x));
-                (numbers.n, numbers.values(texts, physical::is_integer(&dtype), step_least))
+                let seen = numbers.finish();
+                (seen.n, number_values(&seen, texts, physical::is_integer(&dtype), step_least))
             }
             Seen::Texts { counts, observed, .. } => (observed, levels(&dtype, counts)),
         };
@@ -163,40 +171,39 @@ fn sort_levels(levels: &mut [(String, usize)]) {
     }
 }
 
+fn number_values(seen: &Summary, distinct: Option<Vec<String>>, integer_dtype: bool, stored: Option<(f64, i128)>) -> Values {
+    let Summary { min, max, whole, skew, log_skew, .. } = *seen;
+    Values::Numbers { integer_dtype, min, max, whole, stored, distinct, skew, log_skew }
+}
+
+/// What a column of Float64 says of its values.
+pub(super) fn float_values(seen: &Summary) -> Values {
+    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| float_level(*x)).collect());
+    number_values(seen, texts, false, None)
+}
+
+/// What a column of Int64 says of its values, which f64 holds.
+pub(super) fn integer_values(seen: &Summary) -> Values {
+    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| (*x as i64).to_string()).collect());
+    number_values(seen, texts, true, (seen.n > 0).then_some((1.0, seen.min as i128)))
+}
+
 /// A float as the text of a level; parses back to the same number.
 pub(super) fn float_level(x: f64) -> String {
     format!("{x}")
 }
 
-/// A float without NaN, in its order.
-#[derive(PartialEq)]
-struct Ascending(f64);
+/// Distinct integers; `None` above [`LEVEL_CAP`].
+struct Distinct(Option<BTreeSet<i128>>);
 
-impl Eq for Ascending {}
-
-impl PartialOrd for Ascending {
-    fn partial_cmp(&self, other: &Ascending) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ascending {
-    fn cmp(&self, other: &Ascending) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-/// Distinct values; `None` above [`LEVEL_CAP`].
-struct Distinct<K>(Option<BTreeSet<K>>);
-
-impl<K> Default for Distinct<K> {
-    fn default() -> Distinct<K> {
+impl Default for Distinct {
+    fn default() -> Distinct {
         Distinct(Some(BTreeSet::new()))
     }
 }
 
-impl<K: Ord> Distinct<K> {
-    fn add(&mut self, values: impl Iterator<Item = K>) {
+impl Distinct {
+    fn add(&mut self, values: impl Iterator<Item = i128>) {
         for x in values {
             let Some(sorted) = &mut self.0 else { return };
             sorted.insert(x);
@@ -207,100 +214,31 @@ impl<K: Ord> Distinct<K> {
     }
 
     /// As texts, ascending.
-    fn texts(self, text: impl Fn(K) -> String) -> Option<Vec<String>> {
+    fn texts(self, text: impl Fn(i128) -> String) -> Option<Vec<String>> {
         self.0.map(|sorted| sorted.into_iter().map(text).collect())
     }
 }
 
-/// The numbers of a column, summarised.
-struct Numbers {
-    n: usize,
-    min: f64,
-    max: f64,
-    whole: bool,
-    shape: Shape,
-    /// Of the logarithms; of use where all numbers are above zero.
-    log_shape: Shape,
-}
+/// The least and the largest number so far.
+struct Range(f64, f64);
 
-impl Default for Numbers {
-    fn default() -> Numbers {
-        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
-        Numbers { n: 0, min, max, whole: true, shape: Shape::default(), log_shape: Shape::default() }
+impl Default for Range {
+    fn default() -> Range {
+        Range(f64::INFINITY, f64::NEG_INFINITY)
     }
 }
 
-impl Numbers {
-    /// Takes in some cells, NaN for missing.
-    fn add(&mut self, cells: &[f64], row: impl Fn(usize) -> usize, ends: &mut [Option<usize>; 2]) {
+impl Range {
+    /// Takes in some cells, NaN for missing, and notes the rows of new ends.
+    fn widen(&mut self, cells: &[f64], row: impl Fn(usize) -> usize, ends: &mut [Option<usize>; 2]) {
         for (i, &x) in cells.iter().enumerate() {
-            if x < self.min {
-                (self.min, ends[0]) = (x, Some(row(i)));
+            if x < self.0 {
+                (self.0, ends[0]) = (x, Some(row(i)));
             }
-            if x > self.max {
-                (self.max, ends[1]) = (x, Some(row(i)));
+            if x > self.1 {
+                (self.1, ends[1]) = (x, Some(row(i)));
             }
         }
-        let seen = cells.iter().copied().filter(|x| !x.is_nan());
-        self.n += seen.clone().count();
-        self.whole &= seen.clone().all(|x| x.fract() == 0.0);
-        self.shape.add(seen.clone());
-        if self.min > 0.0 {
-            self.log_shape.add(seen.map(f64::ln));
-        }
-    }
-
-    fn values(&self, distinct: Option<Vec<String>>, integer_dtype: bool, stored: Option<(f64, i128)>) -> Values {
-        Values::Numbers {
-            integer_dtype,
-            min: self.min,
-            max: self.max,
-            whole: self.whole,
-            stored,
-            distinct,
-            skew: self.shape.skewness(),
-            log_skew: (self.min > 0.0).then(|| self.log_shape.skewness()),
-        }
-    }
-}
-
-/// Sums of powers about the mean.
-#[derive(Default)]
-struct Shape {
-    n: f64,
-    mean: f64,
-    m2: f64,
-    m3: f64,
-}
-
-impl Shape {
-    /// Two passes over the values, and their sums to the others' (Pébay 2008, equations 2.1 and 2.3).
-    fn add(&mut self, x: impl Iterator<Item = f64> + Clone) {
-        let n = x.clone().count() as f64;
-        if n == 0.0 {
-            return;
-        }
-        let mean = x.clone().sum::<f64>() / n;
-        let (m2, m3) = x.fold((0.0, 0.0), |(a, b), v| {
-            let e = v - mean;
-            (a + e * e, b + e * e * e)
-        });
-        if self.n == 0.0 {
-            *self = Shape { n, mean, m2, m3 };
-            return;
-        }
-        let (all, by) = (self.n + n, mean - self.mean);
-        self.m3 += m3 + by.powi(3) * self.n * n * (self.n - n) / (all * all) + 3.0 * by * (self.n * m2 - n * self.m2) / all;
-        self.m2 += m2 + by * by * self.n * n / all;
-        self.mean += by * n / all;
-        self.n = all;
-    }
-
-    /// Third standardised moment; zero where there is no spread.
-    fn skewness(&self) -> f64 {
-        let sd = (self.m2 / self.n).sqrt();
-        let skew = self.m3 / self.n / sd.powi(3);
-        if skew.is_finite() { skew } else { 0.0 }
     }
 }
 

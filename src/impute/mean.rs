@@ -1,15 +1,19 @@
 //! Mean, median and mode: one value a column.
 
+use std::io::Write;
 use std::sync::Arc;
 
-use ::polars::prelude::DataFrame;
+use ::polars::prelude::{DataFrame, DataType};
 use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
-use crate::data::schema::Schema;
+use crate::data::csv::CsvTable;
+use crate::data::numbers::{Summary, mean};
+use crate::data::polars::profiles;
+use crate::data::schema::{Column, ColumnKind, Profile, Role, Schema, SchemaOptions, Values};
 use crate::data::table::{Cells, Table};
-use crate::error::Result;
-use crate::impute::{Filled, Fit, FittedInfo, Imputations, Imputer, cell_stream, check_m, table_to_fit};
+use crate::error::{Result, Warning};
+use crate::impute::{ColumnReport, Filled, Fit, FittedInfo, Imputations, Imputer, Report, cell_stream, check_m, table_to_fit};
 use crate::rng::Stream;
 
 /// Which one value fills a column of numbers; levels always get the most frequent one.
@@ -49,6 +53,93 @@ impl MeanConfig {
         self.strategy = strategy;
         self
     }
+
+    /// Fits to a CSV file, fills it and writes it: the bytes and the report of [`Filled::write_csv`] after a fit and a fill of the
+    /// whole frame. Means are taken as the file is read the first time, so that of columns of numbers no frame is made.
+    ///
+    /// ```
+    /// use lacuna::{CsvOptions, CsvTable, MeanConfig, SchemaOptions};
+    /// let (csv, options) = ("x,y\n1.0,a\n,a\n2.5,\n".as_bytes(), SchemaOptions::default());
+    /// let csv = CsvTable::read(csv, "t.csv".as_ref(), &CsvOptions::default(), &options)?;
+    /// let mut out = Vec::new();
+    /// let report = MeanConfig::default().fill_csv(&csv, &options, true, &mut out)?;
+    /// assert_eq!((report.filled(), out.as_slice()), (2, &b"x,y\n1.0,a\n1.8,a\n2.5,a\n"[..]));
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An option that names no column or contradicts the data; reading or writing fails; the file is on disk and changed. Rows may
+    /// have been written by then.
+    pub fn fill_csv(&self, csv: &CsvTable, options: &SchemaOptions, round: bool, out: impl Write) -> Result<Report> {
+        if self.strategy != Strategy::Mean || options.ignore.is_some() || options.weights.is_some() {
+            let frame = csv.to_frame()?;
+            let filled = self.fit_with(&frame, &Schema::infer_with(&frame, options)?)?.fill(&frame)?;
+            let filled = filled.with_not_applicable(&csv.not_applicable()?)?;
+            filled.write_csv(csv, round, out)?;
+            return Ok(filled.report);
+        }
+        let (schema, fills) = self.fills(csv, options)?;
+        let counts = csv.write_same(&schema, &fills, round, out)?;
+        Ok(report(&schema, csv.rows(), &counts))
+    }
+
+    /// The schema of a file, and the one fill of each of its columns whose gaps are filled.
+    fn fills(&self, csv: &CsvTable, options: &SchemaOptions) -> Result<(Schema, Vec<Option<f64>>)> {
+        // What a sum cannot hold takes more care.
+        let known: Vec<Option<(Profile, Summary)>> =
+            csv.numbers().into_iter().map(|known| known.filter(|(_, numbers)| numbers.mean.is_some())).collect();
+        let left_out = |name: &str| options.leaves_out(name) || options.spec(name).kind == Some(ColumnKind::Ignored);
+        let is_read = |at: usize| known[at].is_none() && !left_out(&csv.header()[at]);
+        let frame = csv.columns_frame(is_read)?;
+        let mut read = profiles(&frame, options)?.into_iter();
+        let profile = |(at, name): (usize, &String)| match &known[at] {
+            Some((profile, _)) => Some(profile.clone()),
+            None if is_read(at) => read.next(),
+            None => Some(Profile { name: name.clone(), dtype: DataType::String, observed: 0, values: Values::Unsupported }),
+        };
+        let schema = Schema::from_profiles(csv.header().iter().enumerate().filter_map(profile).collect(), options)?;
+        let others = schema.columns().iter().enumerate().filter(|(at, _)| is_read(*at)).map(|(_, column)| column.clone());
+        let others = Arc::new(Schema::new(others.collect(), Vec::new()));
+        let others = MeanImputer::new(&Table::from_frame(&frame, &others)?, self.strategy);
+        let fill = |(column, known): (&Column, &Option<(Profile, Summary)>)| {
+            let value = match (column.role, known) {
+                _ if column.left().is_some() => None,
+                (Role::Constant(x), _) => Some(x),
+                (_, Some((_, numbers))) if column.kind.has_levels() => numbers.mode().map(|level| level as f64),
+                (_, Some((_, numbers))) => numbers.mean,
+                (_, None) => others.schema.modelled_columns().position(|c| c.name == column.name).map(|k| others.value(k)),
+            };
+            value.map(|x| if column.kind.is_numeric() { column.clamp(x) } else { x })
+        };
+        let fills = schema.columns().iter().zip(&known).map(fill).collect();
+        Ok((schema, fills))
+    }
+}
+
+/// The report of a file with one fill a column; of each column, how many cells were missing or not applicable, and how many the
+/// latter.
+fn report(schema: &Schema, rows: usize, counts: &[[usize; 2]]) -> Report {
+    let constant =
+        |(column, [empty, _]): &(&Column, &[usize; 2])| matches!(column.role, Role::Constant(_)) && column.asked && *empty > 0;
+    let constant = schema.columns().iter().zip(counts).filter(constant);
+    let constant = constant.map(|(column, _)| Warning::ConstantColumn { column: column.name.clone() });
+    let warnings = schema.warnings().iter().cloned().chain(constant).collect();
+    let columns = schema.columns().iter().zip(counts).map(|(column, &[empty, not_applicable])| {
+        let missing = empty - not_applicable;
+        let left = if column.left().is_some() { missing } else { 0 };
+        ColumnReport {
+            column: column.name.clone(),
+            kind: column.kind,
+            missing,
+            filled: missing - left,
+            left,
+            not_applicable,
+            why: column.left().filter(|_| left > 0),
+            expected_error: None,
+        }
+    });
+    let columns = columns.collect();
+    Report { method: "mean".into(), rows, columns, warnings, guidance: None, overimputed: Vec::new() }
 }
 
 /// The fitted baseline: one value a column, and the observed values to draw from.
@@ -82,7 +173,7 @@ impl MeanImputer {
                 observed.sort_unstable_by(f64::total_cmp);
                 let value = match strategy {
                     _ if column.kind.has_levels() => mode(&observed),
-                    Strategy::Mean => weighted_mean(observed.iter().map(|&x| (x, 1.0))),
+                    Strategy::Mean => mean(&observed).unwrap_or_else(|| weighted_mean(observed.iter().map(|&x| (x, 1.0)))),
                     Strategy::Median => median(&observed),
                     Strategy::Mode => mode(&observed),
                 };
@@ -195,6 +286,42 @@ mod tests {
         assert_eq!(weighted_mean([(1.0, 1.0), (4.0, 2.0)].into_iter()), 3.0);
         assert_eq!(standard_deviation([1.0, 3.0].into_iter()), 1.0);
         assert_eq!(standard_deviation([7.0, 7.0].into_iter()), 0.0);
+    }
+
+    #[test]
+    fn a_file_has_the_bytes_and_the_report_of_the_frame() {
+        let row = |i: usize| {
+            let x = if i.is_multiple_of(7) { String::new() } else { format!("{:.2}", (i * 37 % 101) as f64 / 4.0) };
+            let level = ["\"a, b\"", "\"c\nd\"", "", "e"][i * 5 % 4];
+            let day = if i.is_multiple_of(5) { String::new() } else { format!("2024-03-{:02}", i % 31 + 1) };
+            let (flag, mixed) = (["1", "0", "1", "NA"][i % 4], ["1", "x", "", "7"][i * 3 % 4]);
+            let (one, large) = (["5", "", "n/a"][i % 3], ["1e300", "-2e300", ""][i % 3]);
+            format!("{x},{level},{day},{},{flag},{mixed},{one},{large},n{i},,{}\r\n", i % 12, [".5", ""][i % 2])
+        };
+        let rows: String = (0..700).map(row).collect();
+        let text = format!("x,level,day,n,flag,mixed,one,large,id,none,half\r\n{rows}");
+        let csv_options = crate::CsvOptions { not_applicable: vec!["n/a".into()], ..Default::default() };
+        let plain = SchemaOptions::default();
+        let only = SchemaOptions::default().only("level").kind("n", ColumnKind::Categorical).exclude("day");
+        let bounds = Some((None, Some(crate::Bound::Number(0.25))));
+        let mut stated = SchemaOptions::default().kind("x", ColumnKind::Ignored);
+        stated.columns.push(crate::ColumnSpec { name: "half".into(), bounds, ..Default::default() });
+        for options in [plain, only, stated] {
+            let csv = CsvTable::read(text.as_bytes(), "t.csv".as_ref(), &csv_options, &options).unwrap();
+            let frame = csv.to_frame().unwrap();
+            let config = MeanConfig::default();
+            let fitted = config.fit_with(&frame, &Schema::infer_with(&frame, &options).unwrap()).unwrap();
+            let filled = fitted.fill(&frame).unwrap().with_not_applicable(&csv.not_applicable().unwrap()).unwrap();
+            let (mut due, mut out) = (Vec::new(), Vec::new());
+            filled.write_csv(&csv, true, &mut due).unwrap();
+            for block in [333, 1 << 18] {
+                out.clear();
+                let report = config.fill_csv(&csv.clone().with_block(block), &options, true, &mut out).unwrap();
+                assert!(out == due, "{}", String::from_utf8_lossy(&out));
+                let json = |report: &Report| serde_json::to_string(report).unwrap();
+                assert_eq!(json(&report), json(&filled.report));
+            }
+        }
     }
 
     #[test]

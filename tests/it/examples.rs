@@ -57,6 +57,21 @@ fn interpolate() {
 }
 
 #[test]
+fn score() {
+    assert_eq!(last_line("score"), "10 of the 10 spoilt rows are the oddest 10, by their body mass");
+}
+
+#[test]
+fn embed() {
+    assert_eq!(last_line("embed"), "344 penguins as points of 2 dimensions, and decoded");
+}
+
+#[test]
+fn plain_autoencoder() {
+    assert_eq!(last_line("plain_autoencoder"), "the plain one's points are further from N(0, I)");
+}
+
+#[test]
 fn molecules() {
     assert_eq!(last_line("molecules"), "200 rows of tokens made plainly, and 200 with logP given");
 }

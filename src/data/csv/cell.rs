@@ -48,6 +48,67 @@ pub(super) struct Dress<'a> {
     pub long_minus: bool,
 }
 
+/// A number as most files write them: digits with at most a minus and a point.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    pub value: f64,
+    /// Digits after the point.
+    decimals: usize,
+    /// Significant digits.
+    digits: usize,
+    /// No point.
+    pub whole: bool,
+    pub leading_zero: bool,
+}
+
+impl Plain {
+    /// Reads a number of so few digits that mantissa and power of ten are exact and their ratio is the nearest double
+    /// (Clinger 1990).
+    #[inline]
+    pub fn read(text: &[u8]) -> Option<Plain> {
+        const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, text),
+        };
+        if digits.len() > TENS.len() {
+            return None;
+        }
+        let (mut mantissa, mut left) = (0u64, digits.len());
+        for (i, &b) in digits.iter().enumerate() {
+            let digit = b.wrapping_sub(b'0');
+            if digit < 10 {
+                mantissa = 10 * mantissa + u64::from(digit);
+            } else if b == b'.' && left == digits.len() {
+                left = i;
+            } else {
+                return None;
+            }
+        }
+        let right = digits.len().saturating_sub(left + 1);
+        if left + right == 0 || mantissa >= 1 << 53 {
+            return None;
+        }
+        let value = mantissa as f64 / TENS.get(right)?;
+        let zeros = digits.iter().take(left).take_while(|&&b| b == b'0').count();
+        Some(Plain {
+            value: if negative { -value } else { value },
+            decimals: right,
+            digits: (left - zeros + right).max(1),
+            whole: left == digits.len(),
+            leading_zero: left > 1 && zeros > 0,
+        })
+    }
+}
+
+impl From<Plain> for Number<'_> {
+    fn from(n: Plain) -> Self {
+        let Plain { value, decimals, digits, whole, leading_zero } = n;
+        let integer = whole.then_some(value as i64);
+        Number { value, integer, plus: false, decimals, digits, exponent: None, whole, leading_zero, dress: Dress::default() }
+    }
+}
+
 /// How an exponent is written: `e3`, `E-07`, `e+00`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Exponent {
@@ -64,8 +125,8 @@ const SEPARATORS: [char; 8] = ['.', ',', '\'', '’', ' ', '\u{a0}', '\u{202f}',
 impl<'a> Number<'a> {
     /// Reads `12`, `-0.5`, `+3`, `.5`, `5.`, `1e3`, the infinities, `1,234.5`, `$12`, `5 %`; spaces around do not matter.
     pub fn read(text: &'a str, decimal: char) -> Option<Number<'a>> {
-        if let (Some(number), '.') = (Number::quick(text), decimal) {
-            return Some(number);
+        if let (Some(plain), '.') = (Plain::read(text.as_bytes()), decimal) {
+            return Some(plain.into());
         }
         let text = text.trim();
         if decimal == '.' && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E')) {
@@ -79,43 +140,6 @@ impl<'a> Number<'a> {
             return Some(Number { value, integer, plus, decimals: 0, digits: 1, exponent, whole, leading_zero, dress });
         }
         Number::dressed(text, decimal)
-    }
-
-    /// Reads the numbers that most files are made of: digits with at most a minus and a point, so few that mantissa and power of
-    /// ten are exact and their ratio is the nearest double (Clinger 1990).
-    fn quick(text: &str) -> Option<Number<'a>> {
-        const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-        let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
-        if digits.len() > TENS.len() {
-            return None;
-        }
-        let (mut mantissa, mut left, mut zeros) = (0u64, digits.len(), 0);
-        for (i, &b) in digits.iter().enumerate() {
-            match b {
-                b'0'..=b'9' => mantissa = 10 * mantissa + u64::from(b - b'0'),
-                b'.' if left == digits.len() => left = i,
-                _ => return None,
-            }
-            zeros += usize::from(mantissa == 0 && left == digits.len());
-        }
-        let right = digits.len().saturating_sub(left + 1);
-        if left + right == 0 || mantissa >= 1 << 53 {
-            return None;
-        }
-        let (negative, whole) = (digits.len() < text.len(), left == digits.len());
-        let value = mantissa as f64 / TENS.get(right)?;
-        let integer = if negative { -(mantissa as i64) } else { mantissa as i64 };
-        Some(Number {
-            value: if negative { -value } else { value },
-            integer: whole.then_some(integer),
-            plus: false,
-            decimals: right,
-            digits: (left - zeros + right).max(1),
-            exponent: None,
-            whole,
-            leading_zero: left > 1 && digits.first() == Some(&b'0'),
-            dress: Dress::default(),
-        })
     }
 
     /// Reads digits with at most a sign, a point and an exponent.
@@ -279,6 +303,24 @@ impl NumberFormat {
             && self.exponent.is_none_or(|e| e.width <= MAX_DECIMALS)
     }
 
+    /// Takes in one more cell where a number without a dress belongs.
+    #[inline]
+    pub fn see_plain(&mut self, number: &Plain) -> bool {
+        if !self.prefix.is_empty() || !self.suffix.is_empty() {
+            return false;
+        }
+        self.ungrouped += usize::from(number.value.abs() >= 1000.0);
+        self.numbers += 1;
+        // A plain number has at most sixteen of each.
+        self.decimals.get_mut(number.decimals).into_iter().for_each(|n| *n += 1);
+        self.digits.get_mut(number.digits).into_iter().for_each(|n| *n += 1);
+        if number.value > 0.0 {
+            self.positive = true;
+            self.plus = false;
+        }
+        true
+    }
+
     /// Takes in one more cell, if it is dressed as the first one; a column has one currency and one separator.
     pub fn see(&mut self, number: &Number) -> bool {
         let dress = &number.dress;
@@ -317,7 +359,7 @@ impl NumberFormat {
     /// The number that a cell of the column says.
     pub fn float(&self, text: &str) -> Option<f64> {
         match self.is_plain() {
-            true => Number::quick(text).map(|n| n.value).or_else(|| text.trim().parse().ok()),
+            true => Plain::read(text.as_bytes()).map(|n| n.value).or_else(|| text.trim().parse().ok()),
             false => Number::read(text, self.decimal).map(|n| n.value),
         }
     }
@@ -325,7 +367,10 @@ impl NumberFormat {
     /// The whole number that a cell of the column says.
     pub fn integer(&self, text: &str) -> Option<i64> {
         match self.is_plain() {
-            true => Number::quick(text).and_then(|n| n.integer).or_else(|| text.trim().parse().ok()),
+            true => match Plain::read(text.as_bytes()) {
+                Some(n) if n.whole => Some(n.value as i64),
+                _ => text.trim().parse().ok(),
+            },
             false => Number::read(text, self.decimal)?.integer,
         }
     }
@@ -466,8 +511,8 @@ mod tests {
 
         #[test]
         fn a_number_is_read_quickly_as_it_is_read_slowly(text in "[-0]?[0-9.]{0,18}") {
-            if let Some(quick) = Number::quick(&text) {
-                prop_assert_eq!(Some(quick), Number::plain(&text, Dress::default()));
+            if let Some(quick) = Plain::read(text.as_bytes()) {
+                prop_assert_eq!(Some(Number::from(quick)), Number::plain(&text, Dress::default()));
                 prop_assert_eq!(quick.value.to_bits(), text.parse::<f64>().unwrap().to_bits());
             }
         }

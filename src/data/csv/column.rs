@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::CsvOptions;
-use super::cell::{Number, NumberFormat, TRUTHS, truths};
+use super::cell::{Number, NumberFormat, Plain, TRUTHS, truths};
 use super::moment::{Found, MomentForm, MomentScan};
+use super::records::Field;
+use crate::data::numbers::Numbers;
 use crate::data::schema::{ColumnKind, SchemaOptions};
 use crate::error::{Error, ErrorKind, Result, Warning};
 
@@ -17,12 +19,15 @@ pub(super) struct TextColumn {
     pub form: CellForm,
     /// Every observed cell stands in quotes, so filled ones do too.
     pub quoted: bool,
+    /// What the cells come to where all are numbers that f64 holds; `None` of other columns, and of a file that is not read to
+    /// learn from.
+    pub numbers: Option<Numbers>,
 }
 
 impl TextColumn {
     /// A column of a form that is known already.
     pub fn of(name: &str, options: &CsvOptions, schema: &SchemaOptions, form: CellForm, quoted: bool) -> Result<TextColumn> {
-        Ok(TextColumn { missing: Scan::new(name, options, schema)?.missing, form, quoted })
+        Ok(TextColumn { missing: Scan::new(name, options, schema, false)?.missing, form, quoted, numbers: None })
     }
 }
 
@@ -62,6 +67,12 @@ impl Begins {
 }
 
 impl Missing {
+    /// Whether a cell can be missing, by its first byte as it stands in the file.
+    #[inline]
+    pub fn may_be(&self, raw: &[u8]) -> bool {
+        raw.first().is_none_or(|&b| b == b'"' || self.begins.has(b))
+    }
+
     /// Whether a cell is missing or not applicable, given as it stands in the file and as what it says.
     pub fn is(&self, raw: &str, text: &str) -> bool {
         if text.bytes().next().is_some_and(|b| !self.begins.has(b)) {
@@ -184,6 +195,8 @@ pub(super) struct Scan<'a> {
     commas: Commas,
     /// The entries of `TRUTHS` that fit every cell so far.
     truths: u8,
+    /// What the cells come to, as long as they are numbers that f64 holds.
+    tally: Option<Numbers>,
 }
 
 /// Whether the cells of a column could be numbers with a decimal comma, though the point is stated.
@@ -209,11 +222,15 @@ impl Commas {
     }
 }
 
+/// From here on f64 skips integers.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// A column of numbers with at most this many different words is a column of numbers with a missing token or two.
 const FEW_WORDS: usize = 5;
 
 impl<'a> Scan<'a> {
-    pub fn new(name: &'a str, options: &CsvOptions, schema: &SchemaOptions) -> Result<Scan<'a>> {
+    /// `learn`: what its numbers come to is of interest too.
+    pub fn new(name: &'a str, options: &CsvOptions, schema: &SchemaOptions, learn: bool) -> Result<Scan<'a>> {
         let spec = schema.spec(name);
         let stated = match (spec.kind, &spec.format) {
             _ if schema.exclude.iter().any(|e| e == name) => Stated::Ignored,
@@ -232,6 +249,7 @@ impl<'a> Scan<'a> {
         let levels = if stated == Stated::Levels { spec.levels.unwrap_or_default() } else { Vec::new() };
         let empty_text = levels.iter().any(String::is_empty) || !tokens.iter().any(String::is_empty);
         let decimal = char::from(options.decimal);
+        let learn = learn && matches!(stated, Stated::Nothing | Stated::Numbers(_));
         Ok(Scan {
             name,
             stated,
@@ -260,11 +278,46 @@ impl<'a> Scan<'a> {
             moments: MomentScan::default(),
             commas: Commas::default(),
             truths: u8::MAX,
+            tally: learn.then(Numbers::default),
         })
     }
 
+    /// Takes in the column's cells of some rows, the first of which is `first`.
+    pub fn see_all(&mut self, text: &str, fields: impl Iterator<Item = Field>, first: usize) {
+        let numbers = self.decimal == '.' && matches!(self.stated, Stated::Nothing | Stated::Numbers(_));
+        for (row, field) in (first..).zip(fields) {
+            let bytes = field.bytes(text.as_bytes());
+            if numbers
+                && !self.missing.may_be(bytes)
+                && let Some(number) = Plain::read(bytes)
+                && self.see_plain(&number)
+            {
+                continue;
+            }
+            self.see(field.raw(text), &field.text(text), row);
+        }
+    }
+
+    /// Takes in a number as most files write them, in a column that has one already: as [`Scan::see`] does.
+    #[inline]
+    fn see_plain(&mut self, number: &Plain) -> bool {
+        if self.numbers == 0 || !self.format.see_plain(number) {
+            return false;
+        }
+        self.observed += 1;
+        self.numbers += 1;
+        self.truths = 0;
+        self.commas.refuted |= !number.whole;
+        self.integers += usize::from(number.whole);
+        self.code |= number.leading_zero;
+        if let Some(tally) = &mut self.tally {
+            tally.push(number.value);
+        }
+        true
+    }
+
     /// Takes in one more cell as it stands in the file.
-    pub fn see(&mut self, raw: &str, text: &str, row: usize) {
+    fn see(&mut self, raw: &str, text: &str, row: usize) {
         if self.missing.is(raw, text) {
             if raw == EMPTY_TEXT {
                 self.empty_texts += 1;
@@ -312,6 +365,7 @@ impl<'a> Scan<'a> {
         self.commas.see(text, number.as_ref());
         match number {
             Some(number) if number.value.is_infinite() && !number.whole => {
+                self.tally = None;
                 self.infinite.get_or_insert_with(|| (row, text.to_string()));
             }
             Some(number) if self.format.see(&number) => {
@@ -321,8 +375,13 @@ impl<'a> Scan<'a> {
                 self.numbers += 1;
                 self.integers += usize::from(number.integer.is_some());
                 self.code |= number.leading_zero || (number.whole && number.integer.is_none());
+                self.tally.take_if(|_| number.whole && number.value.abs() >= EXACT);
+                if let Some(tally) = &mut self.tally {
+                    tally.push(number.value);
+                }
             }
             _ => {
+                self.tally = None;
                 self.moments.see(text, row);
                 self.word.get_or_insert_with(|| (row, text.to_string()));
                 let full = self.words.len() > FEW_WORDS;
@@ -391,7 +450,8 @@ impl<'a> Scan<'a> {
             }
         };
         let quoted = self.observed > 0 && self.quoted == self.observed;
-        Ok((TextColumn { missing: self.missing, form, quoted }, warnings))
+        let numbers = self.tally.filter(|_| matches!(form, CellForm::Integer(_) | CellForm::Float(_)));
+        Ok((TextColumn { missing: self.missing, form, quoted, numbers }, warnings))
     }
 
     /// What a column that nothing is stated of could be meant to be.

@@ -1,34 +1,66 @@
 //! Records to a frame.
 
 use ::polars::prelude::{
-    BooleanChunkedBuilder, ChunkedBuilder, DataFrame, Float64Type, Int64Type, IntoColumn, IntoSeries, PlSmallStr,
+    BooleanChunkedBuilder, ChunkedBuilder, DataFrame, DataType, Float64Type, Int64Type, IntoColumn, IntoSeries, PlSmallStr,
     PrimitiveChunkedBuilder, Series, StringChunkedBuilder,
 };
 
 use super::column::{CellForm, TextColumn};
-use super::{Chunk, CsvTable, Split, of_columns};
+use super::{AT_ONCE, Chunk, CsvTable, Split, of_columns};
+use crate::data::numbers::Summary;
+use crate::data::profile::{float_values, integer_values};
+use crate::data::schema::Profile;
 use crate::error::Result;
 
 impl CsvTable {
     /// The rows as a frame.
     pub(crate) fn chunk_frame(&self, chunk: &Chunk<'_>) -> Result<DataFrame> {
-        let mut builders = self.builders(chunk.rows);
+        let mut builders = self.builders(chunk.rows, |_| true);
         self.push(&mut builders, &chunk.splits);
         self.frame(builders, chunk.rows)
     }
 
-    pub(super) fn builders(&self, rows: usize) -> Vec<Builder> {
-        self.header.iter().zip(&self.columns).map(|(name, c)| Builder::new(name, &c.form, rows)).collect()
+    /// Some columns as a frame, by their places in the file.
+    pub(crate) fn columns_frame(&self, wanted: impl Fn(usize) -> bool) -> Result<DataFrame> {
+        let mut builders = self.builders(self.rows, wanted);
+        if !builders.is_empty() {
+            let mut pass = self.pass()?;
+            while let Some(splits) = pass.next(AT_ONCE)? {
+                self.push(&mut builders, &splits);
+                pass.give_back(splits);
+            }
+        }
+        self.frame(builders, self.rows)
+    }
+
+    /// Of each column of numbers what a schema has to know of it, and what the numbers come to, as the file has been read before;
+    /// `None` of the others.
+    pub(crate) fn numbers(&self) -> Vec<Option<(Profile, Summary)>> {
+        let numbers = |(name, column): (&String, &TextColumn)| {
+            let summary = column.numbers.clone()?.finish();
+            let (dtype, values) = match column.form {
+                CellForm::Integer(_) => (DataType::Int64, integer_values(&summary)),
+                _ => (DataType::Float64, float_values(&summary)),
+            };
+            Some((Profile { name: name.clone(), dtype, observed: summary.n, values }, summary))
+        };
+        self.header.iter().zip(&self.columns).map(numbers).collect()
+    }
+
+    pub(super) fn builders(&self, rows: usize, wanted: impl Fn(usize) -> bool) -> Vec<(usize, Builder)> {
+        let columns = self.header.iter().zip(&self.columns).enumerate().filter(|(at, _)| wanted(*at));
+        columns.map(|(at, (name, c))| (at, Builder::new(name, &c.form, rows))).collect()
     }
 
     /// Takes in the rows of some blocks.
-    pub(super) fn push(&self, builders: &mut [Builder], splits: &[Split<'_>]) {
-        of_columns(builders, |c, builders| {
+    pub(super) fn push(&self, builders: &mut [(usize, Builder)], splits: &[Split<'_>]) {
+        of_columns(builders, |_, builders| {
             for split in splits {
-                for fields in split.records() {
-                    for (builder, (column, field)) in builders.iter_mut().zip(self.columns.iter().zip(fields).skip(c)) {
-                        let text = field.text(&split.text);
-                        let missing = column.missing.is(field.raw(&split.text), &text);
+                for (at, builder) in &mut *builders {
+                    let Some(column) = self.columns.get(*at) else { continue };
+                    for field in split.column(*at) {
+                        let (raw, text) = (field.raw(&split.text), field.text(&split.text));
+                        let missing = column.missing.may_be(raw.as_bytes()) && column.missing.is(raw, &text);
                         builder.push((!missing).then_some(&text), column);
                     }
                 }
@@ -36,12 +68,12 @@ impl CsvTable {
         });
     }
 
-    pub(super) fn frame(&self, builders: Vec<Builder>, rows: usize) -> Result<DataFrame> {
-        let columns = builders.into_iter().zip(&self.columns).map(|(b, column)| {
-            let series = b.finish();
-            match &column.form {
+    pub(super) fn frame(&self, builders: Vec<(usize, Builder)>, rows: usize) -> Result<DataFrame> {
+        let columns = builders.into_iter().map(|(at, builder)| {
+            let series = builder.finish();
+            match self.columns.get(at).map(|c| &c.form) {
                 // Counts of days, micro- or nanoseconds so far.
-                CellForm::Moment(form) => Ok(series.cast(&form.dtype())?.into_column()),
+                Some(CellForm::Moment(form)) => Ok(series.cast(&form.dtype())?.into_column()),
                 _ => Ok(series.into_column()),
             }
         });

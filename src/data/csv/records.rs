@@ -27,6 +27,12 @@ impl Field {
         self.start as usize..self.end as usize
     }
 
+    /// Its bytes.
+    #[inline]
+    pub fn bytes(self, text: &[u8]) -> &[u8] {
+        &text[self.range()]
+    }
+
     /// As it stands in the text.
     pub fn raw(self, text: &str) -> &str {
         &text[self.range()]
@@ -70,12 +76,73 @@ pub(super) struct Records<'a> {
     pub line: Range<usize>,
     /// The text ended before a quote of the record was closed.
     pub open_quote: bool,
+    ends: Ends,
+}
+
+/// Where fields end, found many bytes at a time.
+struct Ends {
+    /// Where the bytes looked at begin, beyond any text before the first look, and a bit for each that can end a field.
+    start: usize,
+    bits: u64,
+}
+
+impl Ends {
+    /// The first byte from `at` on that can end a field; the end of the text without one.
+    #[inline]
+    fn next(&mut self, bytes: &[u8], delimiter: u8, at: usize) -> usize {
+        let behind = at.wrapping_sub(self.start);
+        let left = if behind < 64 { self.bits >> behind << behind } else { 0 };
+        if left != 0 {
+            return self.start + left.trailing_zeros() as usize;
+        }
+        self.look(bytes, delimiter, if behind < 64 { self.start + 64 } else { at })
+    }
+
+    fn look(&mut self, bytes: &[u8], delimiter: u8, from: usize) -> usize {
+        self.start = from;
+        while let Some(some) = bytes[self.start.min(bytes.len())..].first_chunk() {
+            self.bits = ends_of(some, delimiter);
+            if self.bits != 0 {
+                return self.start + self.bits.trailing_zeros() as usize;
+            }
+            self.start += 64;
+        }
+        // A quote ends no field.
+        let mut last = [b'"'; 64];
+        let rest = &bytes[self.start.min(bytes.len())..];
+        last[..rest.len()].copy_from_slice(rest);
+        self.bits = ends_of(&last, delimiter);
+        if self.bits == 0 { bytes.len() } else { self.start + self.bits.trailing_zeros() as usize }
+    }
+}
+
+/// A bit for each byte that is the delimiter or belongs to a line end.
+#[inline]
+fn ends_of(bytes: &[u8; 64], delimiter: u8) -> u64 {
+    let mut found = [0u8; 64];
+    for (found, &b) in found.iter_mut().zip(bytes) {
+        *found = u8::from(b == delimiter) | u8::from(b == b'\n') | u8::from(b == b'\r');
+    }
+    let mut bits = 0;
+    for (i, eight) in found.as_chunks::<8>().0.iter().enumerate() {
+        // Eight bytes of one bit each to eight bits: the product has them in its highest byte.
+        bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    bits
 }
 
 impl<'a> Records<'a> {
     /// The delimiter is ASCII, and neither a quote nor a line end.
     pub fn new(text: &'a str, delimiter: u8, one_column: bool) -> Records<'a> {
-        Records { text, delimiter, one_column, fields: Vec::new(), line: 0..0, open_quote: false }
+        Records {
+            text,
+            delimiter,
+            one_column,
+            fields: Vec::new(),
+            line: 0..0,
+            open_quote: false,
+            ends: Ends { start: usize::MAX / 2, bits: 0 },
+        }
     }
 
     /// Moves to the next record; false at the end.
@@ -108,7 +175,7 @@ impl<'a> Records<'a> {
                     form = Form::Odd;
                 }
             }
-            at += bytes[at..].iter().position(|&b| ends(b)).unwrap_or(bytes.len() - at);
+            at = self.ends.next(bytes, self.delimiter, at);
             self.fields.push(Field { start: from as u32, end: at as u32, form });
             if bytes.get(at) != Some(&self.delimiter) {
                 break;

@@ -74,6 +74,71 @@ impl CsvTable {
         out.flush().map_err(|e| Error::io(None, "write", e))
     }
 
+    /// Copies the text with one fill a column in all its gaps, those of the schema's columns in `fills`. Says of each column of
+    /// the file how many cells are missing, those that are not applicable among them, and how many are those.
+    pub(crate) fn write_same(
+        &self,
+        schema: &Schema,
+        fills: &[Option<f64>],
+        round: bool,
+        out: impl Write,
+    ) -> Result<Vec<[usize; 2]>> {
+        let failed = |e| Error::io(None, "write", e);
+        let writer = CsvWriter::new(self, schema, &[], round);
+        let text = |(j, style): &(usize, Style)| {
+            let text = style.text(fills[*j]?)?;
+            Some(quote(&text, self.delimiter, style.text.quoted).into_owned())
+        };
+        let texts: Vec<Option<String>> = writer.styles.iter().map(|style| style.as_ref().and_then(text)).collect();
+        let mut out = BufWriter::new(out);
+        writer.head(false, &mut out)?;
+        let mut counts = vec![[0; 2]; self.columns.len()];
+        let mut chunks = self.chunks(AT_ONCE)?;
+        while let Some(chunk) = chunks.next()? {
+            let parts: Vec<_> = chunk.splits.par_iter().map(|split| self.same(split, &texts)).collect();
+            for (text, found) in parts {
+                out.write_all(&text).map_err(failed)?;
+                counts.iter_mut().zip(found).for_each(|(all, more)| (0..2).for_each(|i| all[i] += more[i]));
+            }
+            chunks.give_back(chunk);
+        }
+        out.flush().map_err(failed)?;
+        Ok(counts)
+    }
+
+    /// The rows of a block with one fill a column, and the counts of each column.
+    fn same(&self, split: &Split, fills: &[Option<String>]) -> (Vec<u8>, Vec<[usize; 2]>) {
+        let text = split.text.as_bytes();
+        let mut out = Vec::with_capacity(text.len() + text.len() / 4);
+        let mut counts = vec![[0; 2]; fills.len()];
+        let mut copied = 0;
+        for fields in split.records() {
+            for (((field, column), fill), count) in fields.iter().zip(&self.columns).zip(fills).zip(&mut counts) {
+                let missing = &column.missing;
+                if !missing.may_be(field.bytes(text)) {
+                    continue;
+                }
+                let (raw, says) = (field.raw(&split.text), field.text(&split.text));
+                if !missing.is(raw, &says) {
+                    continue;
+                }
+                count[0] += 1;
+                match fill {
+                    _ if missing.knows_not_applicable() && missing.is_not_applicable(raw, &says) => count[1] += 1,
+                    Some(fill) => {
+                        let field = field.range();
+                        out.extend_from_slice(&text[copied..field.start]);
+                        out.extend_from_slice(fill.as_bytes());
+                        copied = field.end;
+                    }
+                    None => {}
+                }
+            }
+        }
+        out.extend_from_slice(&text[copied..]);
+        (out, counts)
+    }
+
     /// Numbers or codes of levels of one column as it writes its own, without quotes.
     pub(crate) fn texts(&self, column: &Column, cells: &[f64], round: bool) -> Vec<String> {
         let at = self.header.iter().position(|name| name == column.name());
