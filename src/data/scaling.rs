@@ -314,9 +314,9 @@ pub(crate) fn number_scaling(mut seen: Vec<f64>, bins_most: usize) -> ColumnScal
     let mean = (middle + 2.0 * shift).clamp(min, max);
     let largest = f64::max(0.5 * max - 0.5 * mean, 0.5 * mean - 0.5 * min);
     let share = seen.iter().map(|x| ((0.5 * x - 0.5 * mean) / largest).powi(2)).sum::<f64>() / n as f64;
-    let sd = (2.0 * (largest * share.sqrt())).min(f64::MAX);
+    let sd = 2.0 * (largest * share.sqrt());
     // The smallest numbers have no halves.
-    let sd = if sd > 0.0 { sd } else { max - min };
+    let sd = if sd > 0.0 { sd.min(f64::MAX) } else { max - min };
     // Fewer bins where one would hold under ten cells.
     let bins = (n / 10).clamp(2, bins_most);
     let mut edges: Vec<f64> = (0..=bins).map(|i| seen[i * (n - 1) / bins]).collect();

@@ -300,12 +300,12 @@ mod tests {
         };
         let rows: String = (0..700).map(row).collect();
         let text = format!("x,level,day,n,flag,mixed,one,large,id,none,half\r\n{rows}");
-        let csv_options = crate::CsvOptions { not_applicable: vec!["n/a".into()], ..Default::default() };
+        let csv_options = crate::data::csv::CsvOptions { not_applicable: vec!["n/a".into()], ..Default::default() };
         let plain = SchemaOptions::default();
         let only = SchemaOptions::default().only("level").kind("n", ColumnKind::Categorical).exclude("day");
-        let bounds = Some((None, Some(crate::Bound::Number(0.25))));
+        let bounds = Some((None, Some(crate::data::schema::Bound::Number(0.25))));
         let mut stated = SchemaOptions::default().kind("x", ColumnKind::Ignored);
-        stated.columns.push(crate::ColumnSpec { name: "half".into(), bounds, ..Default::default() });
+        stated.columns.push(crate::data::schema::ColumnSpec { name: "half".into(), bounds, ..Default::default() });
         for options in [plain, only, stated] {
             let csv = CsvTable::read(text.as_bytes(), "t.csv".as_ref(), &csv_options, &options).unwrap();
             let frame = csv.to_frame().unwrap();

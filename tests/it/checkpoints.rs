@@ -58,7 +58,7 @@ fn a_time_limit_covers_a_fit_that_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let limit = Duration::from_secs(4);
     // Large networks, which do not settle before the time is over.
-    let config = config().epochs(1_000_000).hidden(512).time_limit(limit);
+    let config = config().epochs(1_000_000).hidden(512).without_neighbours().time_limit(limit);
     let df = frame(3000);
     // Families that are named need no pilot, after which the model could stay the linear one.
     let named = |name: &str| ColumnSpec { name: name.into(), family: Some(Family::Gaussian), ..ColumnSpec::default() };

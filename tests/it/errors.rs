@@ -322,6 +322,7 @@ fn of_damage() -> Vec<String> {
             let numbers: u64 = h["linear"]["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).product();
             h["linear"]["shape"] = json!([numbers, 1]);
         }),
+        refused(&changed(&file, |m| m["neighbours"] = json!({"numbers": null, "drawn": null, "levels": null, "wider": 1.0}))),
         refused(&assembled(&fewer, &kept)),
         header(&|h| {
             let noise = h.remove("noise").unwrap();

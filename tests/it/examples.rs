@@ -38,7 +38,7 @@ fn compare() {
 
 #[test]
 fn families() {
-    assert_eq!(last_line("families"), "the chosen family is ahead of the Gaussian in 2 columns");
+    assert_eq!(last_line("families"), "the chosen family is ahead of the Gaussian in 3 columns");
 }
 
 #[test]

@@ -247,8 +247,11 @@ fn scores_name_the_odd_row_and_its_odd_cell() {
     assert!(scores.score[1] > scores.score[0] + 2.0, "{:?}", scores.score);
     assert!(scores.percentile[1] > 95.0 && scores.percentile[0] < 95.0, "{:?}", scores.percentile);
     let oddest = scores.oddest(1).unwrap();
-    assert!(["length", "double"].contains(&oddest), "{oddest}");
+    // The three that go together no longer do; the colour still goes with the length.
+    assert!(["length", "double", "leaves"].contains(&oddest), "{oddest}");
     let frame = scores.to_frame().unwrap();
+    let double = numbers(&frame, "double_score");
+    assert!(double[1] > double[0] + 1.0, "{double:?}");
     assert_eq!(frame.column("double_score").unwrap().null_count(), 1, "a missing cell has no part");
     // The rows of the fit are as odd as the model's own, on average, with their gaps.
     let all = model().score(&plants).unwrap();
