@@ -17,7 +17,7 @@ use crate::rng::{Purpose, stream};
 /// What the program takes beside tables while it reads one: itself, and the rows in work.
 const READING: usize = 40_000_000;
 /// The same while it trains: the networks and their buffers.
-const TRAINING: usize = 150_000_000;
+const TRAINING: usize = 190_000_000;
 /// The same while a model fills.
 const FILLING: usize = 50_000_000;
 /// A fit sees so many rows at least, or all.
@@ -140,7 +140,8 @@ impl VaeImputer {
     pub fn check_memory(&self, csv: &CsvTable, memory: u64) -> Result<()> {
         let donors = self.donors.as_ref().map_or(0, |d| d.len());
         // The weights twice, as a model is read.
-        let due = FILLING + csv.memory().0 + 8 * self.weights() + 16 * donors;
+        let neighbours = self.neighbours.as_ref().map_or(0, |near| near.memory(rayon::current_num_threads()));
+        let due = FILLING + csv.memory().0 + 8 * self.weights() + 16 * donors + neighbours;
         if due as u64 > memory { Err(too_little(memory, due)) } else { Ok(()) }
     }
 }

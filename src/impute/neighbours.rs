@@ -179,6 +179,12 @@ impl Neighbours {
         self.target.nrows()
     }
 
+    /// Bytes that it takes, twice what a file has of it as that is read, with buffers of so many threads.
+    pub fn memory(&self, threads: usize) -> usize {
+        let stored = self.target.len() + self.completed.len() + self.expected.len();
+        4 * (2 * stored + self.right.len() + threads * BLOCK * self.rows())
+    }
+
     fn width(&self, column: usize) -> usize {
         self.starts[column + 1] - self.starts[column]
     }
