@@ -187,8 +187,9 @@ impl Plan {
 }
 
 /// The flags that only a fit of the autoencoder takes, and which of them are given.
-fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(&'static str, bool); 15] {
+fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(&'static str, bool); 16] {
     [
+        ("--effort", flags.effort.is_some()),
         ("--epochs", flags.epochs.is_some()),
         ("--latent-dim", flags.latent_dim.is_some()),
         ("--hidden", flags.hidden.is_some()),
@@ -209,6 +210,7 @@ fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(
 
 fn vae_config(flags: &args::Model, checkpoint: Option<&Path>) -> VaeConfig {
     VaeConfig {
+        effort: flags.effort.map(Into::into).unwrap_or_default(),
         epochs: flags.epochs,
         latent_dim: flags.latent_dim,
         hidden: flags.hidden,

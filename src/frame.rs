@@ -5,9 +5,9 @@ use arrow::record_batch::RecordBatch;
 
 use crate::data::arrow::to_frame;
 use crate::error::Result;
+use crate::impute::config::VaeConfig;
 use crate::impute::knn::KnnConfig;
 use crate::impute::mean::MeanConfig;
-use crate::impute::vae::VaeConfig;
 use crate::impute::{Fit, Imputer};
 
 /// Imputation as methods of a DataFrame or an Arrow `RecordBatch`: each infers the schema, fits to the frame and fills it.

@@ -21,9 +21,11 @@ pub use data::csv::{CsvOptions, CsvTable};
 pub use data::{Bound, Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};
 pub use error::{Error, ErrorKind, Result, Warning};
 pub use frame::ImputeExt;
+pub use impute::config::{Effort, Training, VaeConfig};
+pub use impute::fit::Progress;
 pub use impute::knn::{KnnConfig, KnnImputer, Weights};
 pub use impute::mean::{MeanConfig, MeanImputer, Strategy};
-pub use impute::vae::{Progress, Training, VaeConfig, VaeImputer};
+pub use impute::vae::VaeImputer;
 pub use impute::{
     ColumnReport, ColumnUncertainty, ExpectedError, Filled, Fit, Form, Generate, Generated, Guidance, Imputations, Imputer,
     LatentUse, MissingInformation, Report, Scores, Spread,

@@ -362,6 +362,9 @@ pub struct Model {
     /// Nearest neighbours (knn) [default: 5]
     #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub k: Option<usize>,
+    /// How much work the fit is worth: fast takes a fifth of the default's training, best four times as much (vae) [default: default]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub effort: Option<Effort>,
     /// Passes over the table (vae)
     #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub epochs: Option<usize>,
@@ -413,6 +416,24 @@ pub struct Limits {
     /// output; it is removed at the end (vae)
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
+}
+
+/// How much work a fit is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Effort {
+    Fast,
+    Default,
+    Best,
+}
+
+impl From<Effort> for lacuna::Effort {
+    fn from(effort: Effort) -> lacuna::Effort {
+        match effort {
+            Effort::Fast => lacuna::Effort::Fast,
+            Effort::Default => lacuna::Effort::Default,
+            Effort::Best => lacuna::Effort::Best,
+        }
+    }
 }
 
 /// What drawn numbers are matched to.

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::data::schema::{ColumnKind, Schema};
 use crate::data::table::Table;
 use crate::error::{Error, Result};
+use crate::impute::config::VaeConfig;
+use crate::impute::fit::Progress;
 use crate::impute::knn::KnnConfig;
 use crate::impute::mean::{MeanConfig, standard_deviation};
-use crate::impute::vae::{Progress, VaeConfig};
 use crate::impute::{Filled, Fit, Imputer};
 
 pub use ampute::{AmputeOptions, Amputed, Mechanism, ampute, ampute_with};

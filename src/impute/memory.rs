@@ -11,7 +11,9 @@ use crate::data::polars::{counting, row_weights};
 use crate::data::profile::Profiler;
 use crate::data::schema::{LevelCounts, Profile, Schema, SchemaOptions, TEXT_CAP, Values};
 use crate::error::{Error, Result, Warning};
-use crate::impute::vae::{Progress, VaeConfig, VaeImputer};
+use crate::impute::config::VaeConfig;
+use crate::impute::fit::Progress;
+use crate::impute::vae::VaeImputer;
 use crate::rng::{Purpose, stream};
 
 /// What the program takes beside tables while it reads one: itself, and the rows in work.

@@ -1,7 +1,9 @@
 //! The product: fitted imputers that fill a frame, or draw it several times.
 
 mod applicable;
+pub(crate) mod config;
 mod donors;
+pub(crate) mod fit;
 pub(crate) mod generate;
 mod guidance;
 pub(crate) mod knn;

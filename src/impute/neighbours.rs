@@ -25,7 +25,7 @@ use crate::likelihood::{Head, Law, Likelihood};
 use crate::model::linear::View;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, pair, stream, uniform};
-use crate::train::{HeldOut, fill_loss, mean_and_error, show_block};
+use crate::train::{HeldOut, mean_and_error, show_block};
 
 /// Fitted rows that are kept, at most; and their completed cells, and the observed numbers that networks are asked for.
 const ROWS_MOST: usize = 20_000;
@@ -45,8 +45,8 @@ const MOST: f32 = 30.0;
 /// A fill that is farther off, in standard deviations, counts as if it were not, when kernels are chosen: a few wild cells do not
 /// choose alone.
 const OFF_MOST: f32 = 5.0;
-/// What residuals are multiplied by in draws, at most.
-const WIDER_MOST: f32 = 1.5;
+/// What residuals are multiplied by in draws: the networks know the fitted cells, and miss others by more.
+const WIDER: [f32; 5] = [1.0, 1.1, 1.2, 1.35, 1.5];
 /// Draws of the networks that stand for their distribution when that of draws is chosen.
 const DRAWS: usize = 8;
 /// The choices of h and λ.
@@ -91,7 +91,7 @@ pub(crate) struct Kernels {
     drawn: Option<Kernel>,
     /// Of levels.
     levels: Option<Kernel>,
-    /// What residuals are multiplied by in draws: the networks know the fitted cells, and miss others by more.
+    /// What residuals are multiplied by in draws.
     wider: f32,
 }
 
@@ -138,7 +138,7 @@ impl Neighbours {
         heads.iter().for_each(|h| starts.push(starts[starts.len() - 1] + Likelihood::<f32>::outcomes(&h.law)));
         let fits = d == heads.len() && completed.dim() == (n, starts[d]) && expected.dim() == (n, d) && n <= ROWS_MOST;
         let finite = || completed.iter().chain(&expected).chain(target.iter().filter(|x| !x.is_nan())).all(|x| x.is_finite());
-        let sound = (1.0..=WIDER_MOST).contains(&kernels.wider);
+        let sound = WIDER.contains(&kernels.wider);
         if !fits
             || !sound
             || !finite()
@@ -278,10 +278,10 @@ impl Neighbours {
     }
 
     /// What a gap takes from a near cell, in model units.
-    fn value(&self, k: u32, column: usize, law: &Law, expected: &[f32]) -> f32 {
+    fn value(&self, k: u32, column: usize, law: &Law, expected: &[f32], wider: f32) -> f32 {
         match self.target[(k as usize, column)] {
             // A point mass stays one.
-            x if self.is_number(column) && !law.is_mass(x) => expected[0] + self.kernels.wider * self.residual(k, column),
+            x if self.is_number(column) && !law.is_mass(x) => expected[0] + wider * self.residual(k, column),
             x => x,
         }
     }
@@ -360,7 +360,7 @@ impl Neighbours {
                 self.weights(j, near, expected, kernel, &mut weights);
                 weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
                 let near = weights.iter().take(PICKED).filter(|(_, w)| *w > 0.0);
-                let near = near.map(|&(k, w)| (k, w.ln(), self.value(k, j, &heads[j].law, expected)));
+                let near = near.map(|&(k, w)| (k, w.ln(), self.value(k, j, &heads[j].law, expected, self.kernels.wider)));
                 out.push(Picks { near: near.collect(), own: kernel.share.ln() });
             }
         }
@@ -434,36 +434,9 @@ impl VaeImputer {
         }
         let blank = Kernels { numbers: None, drawn: None, levels: None, wider: 1.0 };
         let mut near = Neighbours::new(heads, [target, completed, expected], blank)?;
-        near.kernels.wider = self.wider(of_fit, held, &near, &numbers);
         near.kernels = self.choose_kernels(of_fit, held, &of, &near);
         let Kernels { numbers, drawn, levels, .. } = near.kernels;
         [numbers, drawn, levels].iter().any(Option::is_some).then_some((near, of))
-    }
-
-    /// By how much more the networks miss held-out numbers than fitted ones.
-    fn wider(&self, of_fit: (&View<'_>, &Rows<f32>), held: &HeldOut, near: &Neighbours, numbers: &[usize]) -> f32 {
-        let misses = |block: &mut Block<f32>, rows: &[usize]| -> Vec<(usize, f64)> {
-            let members = self.members.iter().map(Vec::as_slice);
-            self.expect(members, self.noise.view(), of_fit, rows, |i, j| !held.cells[(i, j)], block);
-            let miss = |(r, &i): (usize, &usize)| -> Vec<(usize, f64)> {
-                let held = numbers.iter().filter(|&&j| held.cells[(i, j)]);
-                held.map(|&j| (j, fill_loss(block.outcomes(r, j), of_fit.1.target[(i, j)]))).collect()
-            };
-            rows.iter().enumerate().flat_map(miss).collect()
-        };
-        let held = held.rows.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, AT_ONCE), misses).flatten();
-        let held: Vec<(usize, f64)> = held.collect();
-        let mean_of_fitted = |j: usize| {
-            let cells = (0..near.rows()).filter(|&k| !near.target[(k, j)].is_nan());
-            let losses: Vec<f64> = cells.map(|k| fill_loss(&[near.expected[(k, j)]], near.target[(k, j)])).collect();
-            losses.iter().sum::<f64>() / losses.len().max(1) as f64
-        };
-        let fitted: Vec<f64> =
-            (0..self.vae.columns).map(|j| if numbers.contains(&j) { mean_of_fitted(j) } else { 0.0 }).collect();
-        // The same columns as often on both sides.
-        let (missed, fitted) = held.iter().fold((0.0, 0.0), |(a, b), &(j, loss)| (a + loss, b + fitted[j]));
-        // A loss is about half a square.
-        if fitted > 0.0 { ((missed / fitted).sqrt() as f32).clamp(1.0, WIDER_MOST) } else { 1.0 }
     }
 
     /// The kernels that do best on held-out cells: by the squared error of fills of numbers, by the continuous ranked probability score of
@@ -506,7 +479,9 @@ impl VaeImputer {
                     };
                     let mut losses = Losses { number, fill: vec![loss(expected)], draw: Vec::new() };
                     let mut atoms: Vec<(f32, f32)> = own.iter().map(|&x| (x, 1.0)).collect();
-                    losses.draw.push(ranked_score(&mut atoms, truth));
+                    // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
+                    let apart = mean_apart(&mut atoms) / (DRAWS - 1) as f64;
+                    losses.draw.push(ranked_score(&mut atoms, truth) - apart);
                     let mut corrected = expected.to_vec();
                     for choices in choices.chunks(SHARES.len()) {
                         near.weights(j, nearest, expected, choices[0], &mut weights);
@@ -516,11 +491,15 @@ impl VaeImputer {
                             near.correct(j, &weights, kernel.share, &mut corrected);
                             losses.fill.push(loss(&corrected));
                             if number {
-                                atoms.clear();
-                                atoms.extend(own.iter().map(|&x| (x, kernel.share / DRAWS as f32)));
-                                let picked = weights.iter().take(PICKED);
-                                atoms.extend(picked.map(|&(k, w)| (near.value(k, j, law, expected), w)));
-                                losses.draw.push(ranked_score(&mut atoms, truth));
+                                let picked = &weights[..weights.len().min(PICKED)];
+                                let share = kernel.share / (kernel.share + picked.iter().map(|(_, w)| w).sum::<f32>());
+                                let apart = f64::from(share * share) * apart;
+                                for wider in WIDER {
+                                    atoms.clear();
+                                    atoms.extend(own.iter().map(|&x| (x, kernel.share / DRAWS as f32)));
+                                    atoms.extend(picked.iter().map(|&(k, w)| (near.value(k, j, law, expected, wider), w)));
+                                    losses.draw.push(ranked_score(&mut atoms, truth) - apart);
+                                }
                             }
                         }
                     }
@@ -537,20 +516,22 @@ impl VaeImputer {
                 return None;
             }
             let gain = |c: usize| mean_and_error(&of_sort.iter().map(|l| l[0] - l[c + 1]).collect::<Vec<_>>());
-            let best = (0..choices.len()).max_by(|&a, &b| gain(a).0.total_cmp(&gain(b).0))?;
+            let best = (0..of_sort[0].len() - 1).max_by(|&a, &b| gain(a).0.total_cmp(&gain(b).0))?;
             let (mean, error) = gain(best);
-            (mean > error).then_some(choices[best])
+            (mean > error).then_some(best)
         };
+        let drawn = choose(true, |l| &l.draw);
         Kernels {
-            numbers: choose(true, |l| &l.fill),
-            drawn: choose(true, |l| &l.draw),
-            levels: choose(false, |l| &l.fill),
-            ..near.kernels
+            numbers: choose(true, |l| &l.fill).map(|c| choices[c]),
+            drawn: drawn.map(|c| choices[c / WIDER.len()]),
+            levels: choose(false, |l| &l.fill).map(|c| choices[c]),
+            wider: drawn.map_or(1.0, |c| WIDER[c % WIDER.len()]),
         }
     }
 }
 
-/// What a held-out cell loses without a correction and with each choice of a kernel.
+/// What a held-out cell loses without a correction, and then with each choice of a kernel (and in draws, for each, of what makes
+/// residuals wider).
 struct Losses {
     number: bool,
     fill: Vec<f64>,
@@ -571,6 +552,15 @@ fn ranked_score(atoms: &mut [(f32, f32)], truth: f32) -> f64 {
     if total > 0.0 { away / total - apart / (total * total) } else { 0.0 }
 }
 
+/// Half the mean distance of two of some values, by their weights, a value and itself among them.
+fn mean_apart(atoms: &mut [(f32, f32)]) -> f64 {
+    let away: f64 = atoms.iter().map(|&(x, w)| f64::from(w) * f64::from(x)).sum();
+    let total: f64 = atoms.iter().map(|a| f64::from(a.1)).sum();
+    // Below all of them the first part of the score is the mean.
+    let least = atoms.iter().map(|a| a.0).fold(f32::INFINITY, f32::min);
+    if total > 0.0 { away / total - f64::from(least) - ranked_score(atoms, least) } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -579,6 +569,8 @@ mod tests {
     fn the_ranked_score_is_that_of_its_definition() {
         let atoms = [(0.5f32, 1.0f32), (-1.0, 2.0), (3.0, 0.5), (0.5, 1.5)];
         let total: f32 = atoms.iter().map(|a| a.1).sum();
+        let pairs = atoms.iter().flat_map(|(x, w)| atoms.map(|(y, v)| w * v * (x - y).abs())).sum::<f32>() / (total * total);
+        assert!((mean_apart(&mut atoms.clone()) - 0.5 * f64::from(pairs)).abs() < 1e-6, "{pairs}");
         for truth in [-2.0f32, 0.5, 1.7] {
             let away: f32 = atoms.iter().map(|(x, w)| w * (x - truth).abs()).sum();
             let apart: f32 = atoms.iter().flat_map(|(x, w)| atoms.map(|(y, v)| w * v * (x - y).abs())).sum();

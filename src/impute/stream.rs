@@ -157,7 +157,7 @@ mod tests {
     use crate::data::csv::CsvOptions;
     use crate::data::schema::SchemaOptions;
     use crate::impute::Fit;
-    use crate::impute::vae::VaeConfig;
+    use crate::impute::config::VaeConfig;
     use std::path::Path;
 
     /// Numbers, levels, dates and quotes over line ends, with gaps.

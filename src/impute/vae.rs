@@ -1,11 +1,7 @@
-//! The variational autoencoder as an imputer.
+//! The fitted variational autoencoder as an imputer.
 
-use std::ops::{ControlFlow, Range};
-use std::path::PathBuf;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use ::polars::prelude::DataFrame;
 use ndarray::{Array2, ArrayView2, Axis};
@@ -14,459 +10,31 @@ use rayon::prelude::*;
 
 use crate::data::csv::{CsvForm, CsvOptions, CsvTable};
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
-use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, LevelCounts, Role, Schema, SchemaOptions};
+use crate::data::schema::{Column, ColumnKind, ColumnSpec, Role, Schema, SchemaOptions};
 use crate::data::table::{Cells, Table};
-use crate::error::{Error, ErrorKind, Result, Warning};
+use crate::error::{Error, Result, Warning};
+use crate::impute::config::Training;
 use crate::impute::donors::{Donor, Donors};
 use crate::impute::generate::Likeness;
-use crate::impute::latent::{LatentUse, latent_use};
 use crate::impute::neighbours::{Distances, Neighbours, Picks};
 use crate::impute::{
-    ExpectedError, Filled, Fit, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, check_threads, gaps_by_row, in_pool,
-    scatter, table_to_fit,
+    ExpectedError, Filled, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, gaps_by_row, in_pool, scatter,
 };
-use crate::likelihood::{Likelihood, candidates, heads};
+use crate::likelihood::Likelihood;
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
-use crate::model::linear::{Conditional, Linear, Start, View};
+use crate::model::linear::{Conditional, Linear, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, Stream, normals, pair, stream};
-use crate::train::checkpoint::Checkpoint;
-use crate::train::pilot::{FamilyScore, choose};
-use crate::train::settle::{departures, settle};
-use crate::train::{Clock, HeldOut, Member, Plan, Trainer, show_block};
-
-/// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
-///
-/// ```
-/// use lacuna::{Fit, Imputer, VaeConfig};
-/// use polars::prelude::*;
-/// let x: Vec<f64> = (0..60).map(f64::from).collect();
-/// let y: Vec<Option<f64>> = x.iter().map(|&x| (x as i32 % 7 != 0).then_some(2.0 * x)).collect();
-/// let df = df!("x" => x, "y" => y)?;
-/// let imputer = VaeConfig::default().epochs(4).seed(1).fit(&df)?;
-/// let filled = imputer.fill(&df)?;
-/// assert_eq!(filled.frame.null_count().column("y")?.u32()?.get(0), Some(0));
-/// # Ok::<(), lacuna::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct VaeConfig {
-    /// Passes over the table, of fifty steps at least.
-    pub epochs: Option<usize>,
-    /// Dimension of the latent space.
-    pub latent_dim: Option<usize>,
-    /// Width of the hidden layers.
-    pub hidden: Option<usize>,
-    /// Networks whose answers are averaged.
-    pub members: Option<usize>,
-    /// Latent points K a row in the bound of the training: more make it tighter and cost K decoder passes.
-    pub importance_samples: Option<usize>,
-    /// Share of the training over which the divergence of the encoder from the prior grows to its full weight, 0 to 1; 0.2 unless
-    /// stated. A longer warm-up keeps a latent space alive that would collapse (Sønderby et al. 2016).
-    pub warm_up: Option<f64>,
-    /// Free bits: nats a latent unit that its divergence may reach before it costs anything, for rows with nothing visible (Kingma
-    /// et al. 2016); 0 unless stated. 0.1 to 0.5 keeps units alive.
-    pub free_bits: Option<f64>,
-    /// What the divergence counts for, β: 1 unless stated. Above it the latent space is simpler and says less (Higgins et al. 2017).
-    pub kl_weight: Option<f64>,
-    /// A plain autoencoder in place of the variational one: z is the encoder's (or the conditional prior's) mean, no sampling and no
-    /// divergence. Nothing makes its latent points look like N(0, I), so that rows generated from there mean little.
-    pub plain_autoencoder: bool,
-    /// No correction by rows alike: the model then holds no row of the table that it was fitted to. By default fills and draws are
-    /// corrected by what up to 20 000 rows say that the networks do not, where held-out cells gain by it; those rows are kept in
-    /// the model, and in its file.
-    pub without_neighbours: bool,
-    /// Seed of every random number.
-    pub seed: u64,
-    /// Threads; all cores when `None`. The answer does not depend on it.
-    pub threads: Option<usize>,
-    /// Training stops here and the best weights so far are used. A fit that goes on from a checkpoint counts the time that it took
-    /// before, as the checkpoint has it.
-    pub time_limit: Option<Duration>,
-    /// Predictive mean matching: numbers are filled by values seen in their column. A draw takes that of one of so many
-    /// observed cells (five is usual) at random: those whose expected values, as if they were missing and the rest of their row
-    /// shown, are nearest to what the draw's network expects of the gap (type 1 of van Buuren 2018, section 3.4.2); a fill
-    /// takes the nearest one's. Gaps of one row find their donors independently. The fit takes as long as a fill of every
-    /// observed number more, a draw as long as a fill.
-    pub donors: Option<usize>,
-    /// A file that keeps the training as it goes: a fit that was interrupted goes on from there, to the same bits, given the same
-    /// table and settings. It takes 20 bytes a weight, and a twentieth of the time at most. It stays when the fit is
-    /// done, which then is one step away: remove it when the model is where it belongs.
-    #[serde(skip)]
-    pub checkpoint: Option<PathBuf>,
-}
-
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
-        $($(#[$doc])* pub fn $name(mut self, $name: $type) -> Self { self.$name = Some($name); self })*
-    };
-}
-
-impl VaeConfig {
-    setters! {
-        /// Sets the number of epochs.
-        epochs: usize,
-        /// Sets the dimension of the latent space.
-        latent_dim: usize,
-        /// Sets the width of the hidden layers.
-        hidden: usize,
-        /// Sets the number of networks.
-        members: usize,
-        /// Sets the latent points a row in the bound of the training.
-        importance_samples: usize,
-        /// Sets the share of the training over which the divergence grows to its full weight.
-        warm_up: f64,
-        /// Sets the nats of a latent unit that cost nothing.
-        free_bits: f64,
-        /// Sets what the divergence counts for.
-        kl_weight: f64,
-        /// Sets the number of threads.
-        threads: usize,
-        /// Sets the time limit of the training.
-        time_limit: Duration,
-        /// Sets the observed cells from which a drawn number takes its value.
-        donors: usize,
-        /// Sets the file that keeps the training.
-        checkpoint: PathBuf,
-    }
-
-    /// Sets the seed.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Leaves out the correction by rows alike.
-    pub fn without_neighbours(mut self) -> Self {
-        self.without_neighbours = true;
-        self
-    }
-
-    /// Makes it a plain autoencoder.
-    pub fn plain_autoencoder(mut self) -> Self {
-        self.plain_autoencoder = true;
-        self
-    }
-
-    /// The plan for a table, with what is stated here going first.
-    fn plan(&self, table: &Table) -> Result<Plan> {
-        let observed = table.values.iter().filter(|x| !x.is_nan()).count();
-        let mut plan = Plan::for_table(table.n(), table.d(), observed);
-        let in_range = |field: &str, value: Option<usize>, most: usize| match value {
-            Some(v) if v == 0 || v > most => Err(Error::config(field, v, format!("from 1 to {most}"))),
-            v => Ok(v),
-        };
-        plan.epochs = in_range("epochs", self.epochs, 1_000_000)?.unwrap_or(plan.epochs);
-        plan.patience = plan.patience.min(plan.epochs);
-        plan.latent = in_range("latent_dim", self.latent_dim, LATENT_MOST)?.unwrap_or(plan.latent);
-        plan.width = in_range("hidden", self.hidden, WIDTH_MOST)?.unwrap_or(plan.width);
-        plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
-        plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
-        let within = |field: &str, value: Option<f64>, most: f64| match value {
-            Some(x) if !(0.0..=most).contains(&x) => Err(Error::config(field, x, format!("from 0 to {most}"))),
-            x => Ok(x),
-        };
-        plan.warm_up = within("warm_up", self.warm_up, 1.0)?.unwrap_or(plan.warm_up);
-        plan.free_bits = within("free_bits", self.free_bits, 100.0)?.unwrap_or(plan.free_bits);
-        plan.kl_weight = within("kl_weight", self.kl_weight, 1000.0)?.unwrap_or(plan.kl_weight);
-        plan.plain = self.plain_autoencoder;
-        let of_vae = [("warm_up", self.warm_up), ("free_bits", self.free_bits), ("kl_weight", self.kl_weight)];
-        if let (true, Some((field, Some(x)))) = (plan.plain, of_vae.into_iter().find(|(_, x)| x.is_some())) {
-            return Err(Error::config(field, x, "left out of a plain autoencoder, which has no divergence"));
-        }
-        in_range("donors", self.donors, 1_000_000)?;
-        check_threads(self.threads)?;
-        if self.time_limit.is_some_and(|t| t.is_zero()) {
-            return Err(Error::config("time_limit", "0 s", "above zero"));
-        }
-        Ok(plan)
-    }
-
-    /// Fits with a callback once an epoch, on the calling thread; `Break` stops the fit with
-    /// [`ErrorKind::Interrupted`].
-    ///
-    /// # Errors
-    /// As [`Fit::fit_with`].
-    pub fn fit_with_progress(
-        &self,
-        df: &DataFrame,
-        schema: &Schema,
-        on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
-    ) -> Result<VaeImputer> {
-        self.fit_counted(df, schema, &LevelCounts::default(), on_progress)
-    }
-
-    /// Fits with levels that are as frequent as `counts` says, where it says so, and not as in the frame.
-    pub(super) fn fit_counted(
-        &self,
-        df: &DataFrame,
-        schema: &Schema,
-        counts: &LevelCounts,
-        on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send),
-    ) -> Result<VaeImputer> {
-        let clock = Clock::after(Duration::ZERO);
-        let table = table_to_fit(df, &Arc::new(schema.clone()))?;
-        let plan = self.plan(&table)?;
-        let checkpoint =
-            self.checkpoint.as_deref().map(|path| Checkpoint::open(path, self.fingerprint(&table, counts, &plan))).transpose()?;
-        let clock = Clock { before: checkpoint.as_ref().map_or(Duration::ZERO, |c| c.clock.before), ..clock };
-        let scaling = Scaling::fit(&table).with_counts(schema, counts);
-        let rows: Rows<f32> = scaling.rows(&table);
-        let likeness = Likeness::of(&table);
-        let Table { values, weights, .. } = table;
-        let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, weights.as_deref(), self.seed))?;
-        // From here on the cells in data units serve donors only.
-        let values = self.donors.is_some().then_some(values);
-        let weights = weights.as_deref();
-        let names: Vec<String> = schema.modelled_columns().map(|c| c.name.clone()).collect();
-        let data = Data {
-            schema,
-            scaling: &scaling,
-            linear: &linear,
-            rows: &rows,
-            names: &names,
-            weights,
-            plan: &plan,
-            clock,
-            checkpoint,
-        };
-        let fitted = match schema.modelled().is_empty() || rows.target.nrows() == 0 {
-            true => Trained { vae: data.network(&data.candidates(), &plan)?, members: Vec::new(), scores: Vec::new() },
-            false => self.train(&data, on_progress)?,
-        };
-        let Trained { vae, members, scores } = fitted;
-        let mut imputer = VaeImputer {
-            noise: antithetic(self.seed, FILL_DRAWS, plan.latent) * if plan.plain { 0.0 } else { 1.0 },
-            info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
-            schema: Arc::new(schema.clone().with_families(&chosen(&scores))),
-            vae,
-            scaling,
-            linear: linear.kept.clone(),
-            members: Vec::new(),
-            donors: None,
-            neighbours: None,
-            likeness,
-            scores,
-            csv: (CsvOptions::default(), Vec::new()),
-            training: Training {
-                version: env!("CARGO_PKG_VERSION").into(),
-                config: VaeConfig { threads: None, checkpoint: None, ..self.clone() },
-                rows: rows.target.nrows(),
-                width: plan.width,
-                depth: plan.depth,
-                epochs: members.iter().map(|m| m.epochs).collect(),
-                held_out: members.iter().map(|m| m.held.len).collect(),
-                latent: Vec::new(),
-            },
-            seed: self.seed,
-            threads: self.threads,
-        };
-        // Held-out cells and donors are seen as in training.
-        let view = View::in_training(&imputer.scaling, &linear);
-        imputer.members = members.iter().map(|m| m.weights.clone()).collect();
-        let mut kept = Vec::new();
-        // Of tables of few columns rows alike are too many to say more than a straight line.
-        let corrected = !self.without_neighbours && plan.held_alike && !plan.prove;
-        if let (true, Some(member)) = (corrected, members.first()) {
-            let found = in_pool(self.threads, || imputer.find_neighbours((&view, &rows), &member.held))?;
-            if let Some((near, of)) = found {
-                (imputer.neighbours, kept) = (Some(near), of);
-            }
-        }
-        imputer.info.errors = in_pool(self.threads, || imputer.expected_errors((&view, &rows), &members, &kept))?;
-        if members.iter().any(|m| m.held.len == 0) {
-            imputer.info.warnings.push(Warning::NothingHeldOut);
-        }
-        if let Some(m) = members.iter().find(|m| m.timed_out) {
-            imputer.info.warnings.push(Warning::TimeLimit { epochs: m.epochs, planned: plan.epochs });
-        }
-        if let Some((m, k)) = members.iter().find_map(|m| Some((m, m.lost?))) {
-            let column = names.get(k).cloned().unwrap_or_default();
-            imputer.info.warnings.push(Warning::NotFinite { column, epochs: m.epochs, planned: plan.epochs });
-        }
-        imputer.training.latent = in_pool(self.threads, || {
-            imputer.members.iter().map(|w| latent_use(&imputer.vae, w, &view, &rows, self.seed)).collect()
-        })?;
-        if let (Some(k), Some(values), false) = (self.donors, &values, imputer.members.is_empty()) {
-            imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, (&view, &rows), values))?);
-        }
-        Ok(imputer)
-    }
-
-    /// A number that another table, other settings or another plan have not, but for a chance of 2⁻⁶⁴.
-    fn fingerprint(&self, table: &Table, counts: &LevelCounts, plan: &Plan) -> u64 {
-        let config = VaeConfig { threads: None, time_limit: None, checkpoint: None, ..self.clone() };
-        let types: Vec<_> = table.schema.columns().iter().map(|c| (c.dtype.clone(), c.role, c.step)).collect();
-        let text = format!("{config:?} {plan:?} {types:?} {counts:?} {}", table.schema.to_json());
-        let cells = table.values.iter().chain(table.weights.iter().flatten()).map(|x| x.to_bits());
-        text.bytes().map(u64::from).chain([table.n() as u64]).chain(cells).fold(0, pair)
-    }
-
-    /// Trains without stopping early and says how fast: seconds, and floating-point operations as if every product were
-    /// dense. For the benches.
-    ///
-    /// # Errors
-    /// As [`Fit::fit`].
-    #[doc(hidden)]
-    pub fn training_rate(&self, df: &DataFrame, batch: usize, steps: usize) -> Result<(f64, f64)> {
-        let schema = Schema::infer(df)?;
-        let table = table_to_fit(df, &Arc::new(schema.clone()))?;
-        let plan = self.plan(&table)?;
-        let plan = Plan { batch, steps_per_epoch: steps, epochs: 1, held_share: 0.0, ..plan };
-        let scaling = Scaling::fit(&table);
-        let rows: Rows<f32> = scaling.rows(&table);
-        // Without a choice of families.
-        let families: Vec<Family> = schema.modelled_columns().map(|c| c.family).collect();
-        let schema = &schema.with_families(&families);
-        let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, None, self.seed))?;
-        let clock = Clock::after(Duration::ZERO);
-        let names: Vec<String> = schema.modelled_columns().map(|c| c.name.clone()).collect();
-        let (linear, rows, names, checkpoint) = (&linear, &rows, &names, None);
-        let data = Data { schema, scaling: &scaling, linear, rows, names, weights: None, plan: &plan, clock, checkpoint };
-        let trained = self.train(&data, &mut |_| ControlFlow::Continue(()))?;
-        let seconds = data.clock.elapsed().as_secs_f64();
-        Ok((seconds, plan.members as f64 * plan.operations(&trained.vae)))
-    }
-
-    /// Chooses the families and trains the members on a pool of their own while this thread hands on the news.
-    fn train(&self, data: &Data<'_>, on_progress: &mut (dyn FnMut(&Progress) -> ControlFlow<()> + Send)) -> Result<Trained> {
-        let stop = AtomicBool::new(false);
-        let candidates = data.candidates();
-        let pilot = candidates.iter().any(|families| families.len() > 1).then(|| data.plan.pilot());
-        let epochs = data.plan.epochs * data.plan.members + pilot.as_ref().map_or(0, |plan| plan.epochs);
-        let (news, inbox) = channel();
-        let work = || {
-            let kept = data.checkpoint.as_ref().map_or(Ok(None), |c| c.choice(&candidates))?;
-            // Where held-out cells gain nothing by the pilot's network, the model stays the linear one.
-            let (scores, departs, timed_out) = match (kept, &pilot) {
-                (Some((scores, departs)), _) => (scores, departs, false),
-                (None, Some(plan)) => {
-                    let vae = data.network(&candidates, plan)?;
-                    let trainer = self.trainer(data, &vae, plan, PILOT_TIME, &stop);
-                    // The pilot's held-out cells and noise are its own: it comes after the last member.
-                    let pilot = trainer.run(data.plan.members, news.clone())?;
-                    let scores = choose(&trainer, &candidates, &pilot);
-                    let gains = || {
-                        let departures = departures(&trainer, std::slice::from_ref(&pilot));
-                        scores.iter().flatten().zip(departures).any(|(score, by)| score.chosen && by > 0.0)
-                    };
-                    let departs = !plan.prove || gains();
-                    (scores, departs, pilot.timed_out)
-                }
-                (None, None) => {
-                    (candidates.iter().map(|families| vec![FamilyScore::untried(families[0])]).collect(), true, false)
-                }
-            };
-            if let Some(checkpoint) = &data.checkpoint {
-                checkpoint.choose(&scores, departs)?;
-            }
-            let families: Vec<Vec<Family>> = chosen(&scores).into_iter().map(|family| vec![family]).collect();
-            let vae = data.network(&families, data.plan)?;
-            let checkpoint = data.checkpoint.clone();
-            let trainer = Trainer { checkpoint, ..self.trainer(data, &vae, data.plan, 1.0, &stop) };
-            if !departs {
-                let linear = Member { timed_out, ..trainer.untrained(0) };
-                return Ok(Trained { members: vec![linear], vae, scores });
-            }
-            let members = (0..data.plan.members).into_par_iter();
-            let mut members = members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()?;
-            settle(&trainer, &mut members);
-            Ok(Trained { vae, members, scores })
-        };
-        std::thread::scope(|scope| {
-            let work = scope.spawn(|| in_pool(self.threads, work));
-            for (before, epoch) in inbox.into_iter().enumerate() {
-                let elapsed = data.clock.start.elapsed();
-                let progress = Progress { epoch: before + 1, epochs, held_out_loss: epoch.loss, elapsed };
-                if on_progress(&progress).is_break() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-            }
-            let result = work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            if stop.load(Ordering::Relaxed) { Err(ErrorKind::Interrupted.into()) } else { result }
-        })
-    }
-
-    /// A training of `vae` that may take a share of the time limit.
-    fn trainer<'a>(&self, data: &Data<'a>, vae: &'a Vae, plan: &'a Plan, share: f64, stop: &'a AtomicBool) -> Trainer<'a> {
-        let Data { scaling, linear, rows, names, weights, clock, .. } = *data;
-        let view = View::in_training(scaling, linear);
-        let time_limit = self.time_limit.map(|t| t.min(CENTURY).mul_f64(share));
-        Trainer { vae, scaling, view, rows, names, weights, plan, seed: self.seed, time_limit, clock, stop, checkpoint: None }
-    }
-}
-
-/// The most that `latent_dim` and `hidden` may say, and that a file of a model may claim.
-pub(super) const LATENT_MOST: usize = 1024;
-pub(super) const WIDTH_MOST: usize = 4096;
-
-/// As good as no time limit; beyond it durations cannot be multiplied.
-const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
-
-/// Share of a time limit that the choice of families may take.
-const PILOT_TIME: f64 = 0.15;
-
-/// What a fit works on.
-struct Data<'a> {
-    schema: &'a Schema,
-    scaling: &'a Scaling,
-    linear: &'a Start,
-    rows: &'a Rows<f32>,
-    names: &'a [String],
-    weights: Option<&'a [f64]>,
-    plan: &'a Plan,
-    clock: Clock,
-    checkpoint: Option<Arc<Checkpoint>>,
-}
-
-impl Data<'_> {
-    /// The families that may suit each column, in the model's order.
-    fn candidates(&self) -> Vec<Vec<Family>> {
-        self.schema.modelled_columns().zip(&self.scaling.columns).map(|(c, s)| candidates(c, s)).collect()
-    }
-
-    fn network(&self, families: &[Vec<Family>], plan: &Plan) -> Result<Vae> {
-        let heads = heads(self.schema.modelled_columns().zip(families), self.scaling)?;
-        let shape = self.scaling.shape().with_completed(self.linear.kept.whole.len());
-        Ok(Vae::new(shape, heads, plan.latent, plan.width, plan.depth))
-    }
-}
-
-/// What comes out of the training.
-struct Trained {
-    vae: Vae,
-    members: Vec<Member>,
-    /// One entry a modelled column.
-    scores: Vec<Vec<FamilyScore>>,
-}
-
-/// The family taken for each column.
-fn chosen(scores: &[Vec<FamilyScore>]) -> Vec<Family> {
-    scores.iter().flatten().filter(|s| s.chosen).map(|s| s.family).collect()
-}
-
-/// How a fit is going, once an epoch of one network.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Epochs done, summed over members.
-    pub epoch: usize,
-    /// Epochs at most, summed over members.
-    pub epochs: usize,
-    /// Held-out loss of the member that just finished an epoch: mean over held-out cells of √(1 + e²) − 1 for a number (e
-    /// its error in standard deviations) or one minus the probability of the true level. Infinite where nothing is held out.
-    pub held_out_loss: f64,
-    /// Time since the fit began.
-    pub elapsed: Duration,
-}
+use crate::train::pilot::FamilyScore;
+use crate::train::{HeldOut, Member, show_block};
 
 /// Latent points a fill averages over, in antithetic pairs. More cost as much again each and change the fill's error in
 /// the fifth digit only: `cargo bench --bench limit` prints the curve.
-const FILL_DRAWS: usize = 4;
+pub(super) const FILL_DRAWS: usize = 4;
 
 /// The one set of latent noise all fills share: (draws, latent), the mirror images under the points.
-fn antithetic(seed: u64, draws: usize, latent: usize) -> Array2<f32> {
+pub(super) fn antithetic(seed: u64, draws: usize, latent: usize) -> Array2<f32> {
     let half = normals((draws / 2, latent), &mut stream(seed, Purpose::Fill, 0));
     ndarray::concatenate(Axis(0), &[half.view(), (-&half).view()]).expect("both halves have `latent` columns")
 }
@@ -493,37 +61,6 @@ pub struct VaeImputer {
     pub(super) csv: (CsvOptions, Vec<ColumnSpec>),
     pub(super) seed: u64,
     pub(super) threads: Option<usize>,
-}
-
-/// How a fit went: the summary of a training.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct Training {
-    /// The version of this crate that fitted.
-    pub version: String,
-    /// What was asked for, but for the number of threads, which the answer does not depend on.
-    pub config: VaeConfig,
-    /// Rows of the fitted table.
-    pub rows: usize,
-    /// Width and depth of the networks' hidden layers.
-    pub width: usize,
-    /// See `width`.
-    pub depth: usize,
-    /// Epochs of each network.
-    pub epochs: Vec<usize>,
-    /// Cells held out of each network's training.
-    pub held_out: Vec<usize>,
-    /// What the latent units of each network carry.
-    #[serde(default)]
-    pub latent: Vec<LatentUse>,
-}
-
-impl Fit for VaeConfig {
-    type Fitted = VaeImputer;
-
-    fn fit_with(&self, df: &DataFrame, schema: &Schema) -> Result<VaeImputer> {
-        self.fit_with_progress(df, schema, &mut |_| ControlFlow::Continue(()))
-    }
 }
 
 impl VaeImputer {
@@ -771,7 +308,7 @@ impl VaeImputer {
     }
 
     /// Every observed number inside its column's bounds, with what the networks expect of it.
-    fn find_donors(&self, k: usize, of_fit: (&View<'_>, &Rows<f32>), values: &Array2<f64>) -> Donors {
+    pub(super) fn find_donors(&self, k: usize, of_fit: (&View<'_>, &Rows<f32>), values: &Array2<f64>) -> Donors {
         let of_column = |(j, scaling): (usize, &ColumnScaling)| {
             if let ColumnScaling::Levels { .. } = scaling {
                 return Vec::new();
@@ -876,7 +413,12 @@ impl VaeImputer {
 
     /// One entry a column of the schema: the error of fills on the cells that no network saw, where all hold out the same; else of
     /// each network's fills on the cells that it did not see. `kept`: the rows by which fills are corrected.
-    fn expected_errors(&self, of_fit: (&View<'_>, &Rows<f32>), members: &[Member], kept: &[usize]) -> Vec<Option<ExpectedError>> {
+    pub(super) fn expected_errors(
+        &self,
+        of_fit: (&View<'_>, &Rows<f32>),
+        members: &[Member],
+        kept: &[usize],
+    ) -> Vec<Option<ExpectedError>> {
         let d = self.vae.heads.len();
         let rows = of_fit.1;
         // Per column: squared errors (or wrong levels) of the fills and of the mean fill.

@@ -1,0 +1,231 @@
+//! What is stated of a fit of the variational autoencoder, and how a fit went.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::table::Table;
+use crate::error::{Error, Result};
+use crate::impute::check_threads;
+use crate::impute::latent::LatentUse;
+use crate::train::Plan;
+
+/// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
+///
+/// ```
+/// use lacuna::{Fit, Imputer, VaeConfig};
+/// use polars::prelude::*;
+/// let x: Vec<f64> = (0..60).map(f64::from).collect();
+/// let y: Vec<Option<f64>> = x.iter().map(|&x| (x as i32 % 7 != 0).then_some(2.0 * x)).collect();
+/// let df = df!("x" => x, "y" => y)?;
+/// let imputer = VaeConfig::default().epochs(4).seed(1).fit(&df)?;
+/// let filled = imputer.fill(&df)?;
+/// assert_eq!(filled.frame.null_count().column("y")?.u32()?.get(0), Some(0));
+/// # Ok::<(), lacuna::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VaeConfig {
+    /// How much work the fit is worth.
+    pub effort: Effort,
+    /// Passes over the table, of fifty steps at least.
+    pub epochs: Option<usize>,
+    /// Dimension of the latent space.
+    pub latent_dim: Option<usize>,
+    /// Width of the hidden layers.
+    pub hidden: Option<usize>,
+    /// Networks whose answers are averaged.
+    pub members: Option<usize>,
+    /// Latent points K a row in the bound of the training: more make it tighter and cost K decoder passes.
+    pub importance_samples: Option<usize>,
+    /// Share of the training over which the divergence of the encoder from the prior grows to its full weight, 0 to 1; 0.2 unless
+    /// stated. A longer warm-up keeps a latent space alive that would collapse (Sønderby et al. 2016).
+    pub warm_up: Option<f64>,
+    /// Free bits: nats a latent unit that its divergence may reach before it costs anything, for rows with nothing visible (Kingma
+    /// et al. 2016); 0 unless stated. 0.1 to 0.5 keeps units alive.
+    pub free_bits: Option<f64>,
+    /// What the divergence counts for, β: 1 unless stated. Above it the latent space is simpler and says less (Higgins et al. 2017).
+    pub kl_weight: Option<f64>,
+    /// A plain autoencoder in place of the variational one: z is the encoder's (or the conditional prior's) mean, no sampling and no
+    /// divergence. Nothing makes its latent points look like N(0, I), so that rows generated from there mean little.
+    pub plain_autoencoder: bool,
+    /// No correction by rows alike: the model then holds no row of the table that it was fitted to. By default fills and draws are
+    /// corrected by what up to 20 000 rows say that the networks do not, where held-out cells gain by it; those rows are kept in
+    /// the model, and in its file.
+    pub without_neighbours: bool,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Threads; all cores when `None`. The answer does not depend on it.
+    pub threads: Option<usize>,
+    /// Training stops here and the best weights so far are used. A fit that goes on from a checkpoint counts the time that it took
+    /// before, as the checkpoint has it.
+    pub time_limit: Option<Duration>,
+    /// Predictive mean matching: numbers are filled by values seen in their column. A draw takes that of one of so many
+    /// observed cells (five is usual) at random: those whose expected values, as if they were missing and the rest of their row
+    /// shown, are nearest to what the draw's network expects of the gap (type 1 of van Buuren 2018, section 3.4.2); a fill
+    /// takes the nearest one's. Gaps of one row find their donors independently. The fit takes as long as a fill of every
+    /// observed number more, a draw as long as a fill.
+    pub donors: Option<usize>,
+    /// A file that keeps the training as it goes: a fit that was interrupted goes on from there, to the same bits, given the same
+    /// table and settings. It takes 20 bytes a weight, and a twentieth of the time at most. It stays when the fit is
+    /// done, which then is one step away: remove it when the model is where it belongs.
+    #[serde(skip)]
+    pub checkpoint: Option<PathBuf>,
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
+        $($(#[$doc])* pub fn $name(mut self, $name: $type) -> Self { self.$name = Some($name); self })*
+    };
+}
+
+impl VaeConfig {
+    setters! {
+        /// Sets the number of epochs.
+        epochs: usize,
+        /// Sets the dimension of the latent space.
+        latent_dim: usize,
+        /// Sets the width of the hidden layers.
+        hidden: usize,
+        /// Sets the number of networks.
+        members: usize,
+        /// Sets the latent points a row in the bound of the training.
+        importance_samples: usize,
+        /// Sets the share of the training over which the divergence grows to its full weight.
+        warm_up: f64,
+        /// Sets the nats of a latent unit that cost nothing.
+        free_bits: f64,
+        /// Sets what the divergence counts for.
+        kl_weight: f64,
+        /// Sets the number of threads.
+        threads: usize,
+        /// Sets the time limit of the training.
+        time_limit: Duration,
+        /// Sets the observed cells from which a drawn number takes its value.
+        donors: usize,
+        /// Sets the file that keeps the training.
+        checkpoint: PathBuf,
+    }
+
+    /// Sets how much work the fit is worth.
+    pub fn effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
+    }
+
+    /// Sets the seed.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Leaves out the correction by rows alike.
+    pub fn without_neighbours(mut self) -> Self {
+        self.without_neighbours = true;
+        self
+    }
+
+    /// Makes it a plain autoencoder.
+    pub fn plain_autoencoder(mut self) -> Self {
+        self.plain_autoencoder = true;
+        self
+    }
+
+    /// The plan for a table, with what is stated here going first.
+    pub(super) fn plan(&self, table: &Table) -> Result<Plan> {
+        let observed = table.values.iter().filter(|x| !x.is_nan()).count();
+        let mut plan = Plan::for_table(table.n(), table.d(), observed);
+        let (members, steps) = self.effort.times();
+        plan.members = (plan.members as f64 * members) as usize;
+        plan.epochs = (plan.epochs as f64 * steps).ceil() as usize;
+        let in_range = |field: &str, value: Option<usize>, most: usize| match value {
+            Some(v) if v == 0 || v > most => Err(Error::config(field, v, format!("from 1 to {most}"))),
+            v => Ok(v),
+        };
+        plan.epochs = in_range("epochs", self.epochs, 1_000_000)?.unwrap_or(plan.epochs);
+        plan.patience = plan.patience.min(plan.epochs);
+        plan.latent = in_range("latent_dim", self.latent_dim, LATENT_MOST)?.unwrap_or(plan.latent);
+        plan.width = in_range("hidden", self.hidden, WIDTH_MOST)?.unwrap_or(plan.width);
+        plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
+        plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
+        let within = |field: &str, value: Option<f64>, most: f64| match value {
+            Some(x) if !(0.0..=most).contains(&x) => Err(Error::config(field, x, format!("from 0 to {most}"))),
+            x => Ok(x),
+        };
+        plan.warm_up = within("warm_up", self.warm_up, 1.0)?.unwrap_or(plan.warm_up);
+        plan.free_bits = within("free_bits", self.free_bits, 100.0)?.unwrap_or(plan.free_bits);
+        plan.kl_weight = within("kl_weight", self.kl_weight, 1000.0)?.unwrap_or(plan.kl_weight);
+        plan.plain = self.plain_autoencoder;
+        let of_vae = [("warm_up", self.warm_up), ("free_bits", self.free_bits), ("kl_weight", self.kl_weight)];
+        if let (true, Some((field, Some(x)))) = (plan.plain, of_vae.into_iter().find(|(_, x)| x.is_some())) {
+            return Err(Error::config(field, x, "left out of a plain autoencoder, which has no divergence"));
+        }
+        in_range("donors", self.donors, 1_000_000)?;
+        check_threads(self.threads)?;
+        if self.time_limit.is_some_and(|t| t.is_zero()) {
+            return Err(Error::config("time_limit", "0 s", "above zero"));
+        }
+        Ok(plan)
+    }
+}
+
+/// How much work a fit is worth: how many networks are trained, and for how long.
+///
+/// ```
+/// use lacuna::{Effort, Fit, VaeConfig};
+/// use polars::prelude::*;
+/// let x: Vec<f64> = (0..60).map(f64::from).collect();
+/// let imputer = VaeConfig::default().effort(Effort::Fast).fit(&df!("x" => &x, "y" => &x, "z" => &x, "u" => &x, "v" => &x)?)?;
+/// assert_eq!(imputer.training().epochs.len(), 2);
+/// # Ok::<(), lacuna::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effort {
+    /// Half the networks, each by two fifths of the steps: a fifth of the training.
+    Fast,
+    /// Four networks, or two where the table has 100 000 observed cells.
+    #[default]
+    Default,
+    /// Twice the networks, each by twice the steps: four times the training.
+    Best,
+}
+
+impl Effort {
+    /// What the default's number of networks, and of steps of each, are multiplied by.
+    fn times(self) -> (f64, f64) {
+        match self {
+            Effort::Fast => (0.5, 0.4),
+            Effort::Default => (1.0, 1.0),
+            Effort::Best => (2.0, 2.0),
+        }
+    }
+}
+
+/// The most that `latent_dim` and `hidden` may say, and that a file of a model may claim.
+pub(super) const LATENT_MOST: usize = 1024;
+pub(super) const WIDTH_MOST: usize = 4096;
+
+/// How a fit went: the summary of a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Training {
+    /// The version of this crate that fitted.
+    pub version: String,
+    /// What was asked for, but for the number of threads, which the answer does not depend on.
+    pub config: VaeConfig,
+    /// Rows of the fitted table.
+    pub rows: usize,
+    /// Width and depth of the networks' hidden layers.
+    pub width: usize,
+    /// See `width`.
+    pub depth: usize,
+    /// Epochs of each network.
+    pub epochs: Vec<usize>,
+    /// Cells held out of each network's training.
+    pub held_out: Vec<usize>,
+    /// What the latent units of each network carry.
+    #[serde(default)]
+    pub latent: Vec<LatentUse>,
+}
