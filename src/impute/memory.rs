@@ -13,6 +13,7 @@ use crate::data::schema::{LevelCounts, Profile, Schema, SchemaOptions, TEXT_CAP,
 use crate::error::{Error, Result, Warning};
 use crate::impute::config::VaeConfig;
 use crate::impute::fit::Progress;
+use crate::impute::stream::COMMON;
 use crate::impute::vae::VaeImputer;
 use crate::rng::{Purpose, stream};
 
@@ -142,7 +143,7 @@ impl VaeImputer {
     pub fn check_memory(&self, csv: &CsvTable, memory: u64) -> Result<()> {
         let donors = self.donors.as_ref().map_or(0, |d| d.len());
         // The weights twice, as a model is read.
-        let neighbours = self.neighbours.as_ref().map_or(0, |near| near.memory(rayon::current_num_threads()));
+        let neighbours = self.neighbours.as_ref().map_or(0, |near| near.memory(rayon::current_num_threads()) + COMMON);
         let due = FILLING + csv.memory().0 + 8 * self.weights() + 16 * donors + neighbours;
         if due as u64 > memory { Err(too_little(memory, due)) } else { Ok(()) }
     }

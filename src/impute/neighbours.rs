@@ -107,6 +107,11 @@ pub(crate) struct Picks {
 }
 
 impl Picks {
+    /// Bytes that it takes.
+    pub fn memory(&self) -> usize {
+        size_of::<Picks>() + self.near.capacity() * size_of::<(u32, f32, f32)>()
+    }
+
     /// The value of one of them by their weights, or `None` for the networks' own. The same row tends to be chosen for all gaps of a
     /// row, whose values go together (the largest of the logarithms of weights plus Gumbel noise, which rows share); and in
     /// every draw the fitted rows have weights of their own (the Bayesian bootstrap, Rubin 1981).

@@ -5,11 +5,14 @@ use std::io::{BufWriter, Write};
 use crate::data::csv::{Chunk, CsvTable, CsvWriter, Filling};
 use crate::error::{Error, Result, Warning};
 use crate::impute::guidance::Means;
+use crate::impute::neighbours::Picks;
 use crate::impute::vae::VaeImputer;
 use crate::impute::{Imputations, Imputer, Report, check_m};
 
 /// Blocks of the file that are in work at a time: a megabyte.
 const AT_ONCE: usize = 4;
+/// Bytes of what all draws have in common that are kept from one to the next, about.
+pub(super) const COMMON: usize = 32_000_000;
 
 impl VaeImputer {
     /// Fills a CSV file and writes it, some rows at a time: the bytes are those that [`Filled::write_csv`](crate::Filled::write_csv)
@@ -67,12 +70,22 @@ impl VaeImputer {
         }
         let mut means = Means::new(self.schema(), m);
         let mut report = Summed::new(self);
+        // Of the file's first parts, what all draws have in common.
+        let (mut common, mut bytes) = (Vec::new(), 0);
         for i in 0..m {
+            let mut part = 0;
             each(csv, |chunk| {
                 let frame = csv.chunk_frame(chunk)?;
                 let table = self.table(&frame)?;
                 let values = table.values.clone();
-                let draws = self.draw_rows(&table, i..i + 1, seed, chunk.first)?;
+                let found = if part < common.len() { None } else { Some(self.picks(&table)?) };
+                let picks = found.as_ref().unwrap_or_else(|| &common[part]).as_deref();
+                let draws = self.draw_rows(&table, picks, i..i + 1, seed, chunk.first)?;
+                part += 1;
+                if let (Some(found), true) = (found, i == 0 && bytes < COMMON) {
+                    bytes += found.iter().flatten().map(Picks::memory).sum::<usize>();
+                    common.push(found);
+                }
                 let one = Imputations::new(&frame, table, draws, &self.info);
                 let one = one.with_not_applicable(&csv.chunk_not_applicable(chunk))?;
                 let filling = Filling { gaps: &one.gaps, cells: &one.draws[0], base: chunk.first };

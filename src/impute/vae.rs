@@ -527,7 +527,7 @@ impl Imputer for VaeImputer {
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations> {
         check_m(m)?;
         let table = self.table(df)?;
-        let draws = self.draw_rows(&table, 0..m, seed, 0)?;
+        let draws = self.draw_rows(&table, self.picks(&table)?.as_deref(), 0..m, seed, 0)?;
         Ok(Imputations::new(df, table, draws, &self.info))
     }
 
@@ -537,26 +537,31 @@ impl Imputer for VaeImputer {
 }
 
 impl VaeImputer {
-    /// Some of the draws of rows that begin at row `first` of their file.
-    pub(super) fn draw_rows(&self, table: &Table, draws: Range<usize>, seed: u64, first: usize) -> Result<Vec<Cells>> {
+    /// What the gaps of a table may take from rows alike, the same in all draws; `None` where nothing is taken.
+    pub(super) fn picks(&self, table: &Table) -> Result<Option<Vec<Picks>>> {
+        let Some(near) = &self.neighbours else { return Ok(None) };
+        let rows: Rows<f32> = self.scaling.rows(table);
+        let of_block = |(block, distances): &mut (Block<f32>, Distances), of: &[usize], gaps: &[&[Gap]]| {
+            let members = self.members.iter().map(Vec::as_slice);
+            self.expect(members, self.noise.view(), (&self.view(), &rows), of, |_, _| true, block);
+            near.picks(&self.vae.heads, &rows, gaps, block, distances)
+        };
+        let buffers = || (Block::new(&self.vae, AT_ONCE), Distances::new(near));
+        in_pool(self.threads, || self.answer_blocks(&gaps_by_row(table), buffers, of_block)).map(Some)
+    }
+
+    /// Some of the draws of rows that begin at row `first` of their file. `picks`: what [`VaeImputer::picks`] says of the table.
+    pub(super) fn draw_rows(
+        &self,
+        table: &Table,
+        picks: Option<&[Picks]>,
+        draws: Range<usize>,
+        seed: u64,
+        first: usize,
+    ) -> Result<Vec<Cells>> {
         let rows: Rows<f32> = self.scaling.rows(table);
         let latent = self.vae.latent;
         let gaps = gaps_by_row(table);
-        // The same for all draws.
-        let picks: Option<Vec<Picks>> = self
-            .neighbours
-            .as_ref()
-            .map(|near| {
-                let of_block = |buffers: &mut (Block<f32>, Distances), of: &[usize], gaps: &[&[Gap]]| {
-                    let (block, distances) = buffers;
-                    let members = self.members.iter().map(Vec::as_slice);
-                    self.expect(members, self.noise.view(), (&self.view(), &rows), of, |_, _| true, block);
-                    near.picks(&self.vae.heads, &rows, gaps, block, distances)
-                };
-                let buffers = || (Block::new(&self.vae, AT_ONCE), Distances::new(near));
-                in_pool(self.threads, || self.answer_blocks(&gaps, buffers, of_block))
-            })
-            .transpose()?;
         let one_draw = |i: usize| {
             let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
             // Its own network, its own draw of the linear model's parameters.
@@ -590,7 +595,7 @@ impl VaeImputer {
                     values
                 },
             );
-            for ((value, picks), &(row, k)) in values.iter_mut().zip(picks.iter().flatten()).zip(&gaps) {
+            for ((value, picks), &(row, k)) in values.iter_mut().zip(picks.unwrap_or_default()).zip(&gaps) {
                 if let Some(x) = picks.pick(seed, i, first + row) {
                     *value = self.picked(k, x, &mut cell_stream(seed, i, first + row, k)).unwrap_or(*value);
                 }
