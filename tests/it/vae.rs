@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use lacuna::polars::prelude::*;
-use lacuna::{ColumnKind, ColumnSpec, ErrorKind, Family, Fit, Imputer, Schema, SchemaOptions, VaeConfig, Warning};
+use lacuna::{ColumnKind, ColumnSpec, Effort, ErrorKind, Family, Fit, Imputer, Schema, SchemaOptions, VaeConfig, Warning};
 
 /// y = 2 x + 1 and a level that x decides; every third y and every fourth level is missing.
 pub fn frame(n: usize) -> DataFrame {
@@ -206,4 +206,18 @@ fn rows_of_weight_are_learned_from_more() {
     };
     let (even, odd) = (slope(20.0, 1.0), slope(1.0, 20.0));
     assert!(even > 0.5 && odd < -0.5, "{even} {odd}");
+}
+
+#[test]
+fn an_effort_says_how_many_networks_and_steps() {
+    let x: Vec<f64> = (0..80).map(|i| f64::from(i * 37 % 101)).collect();
+    let df = df!("a" => &x, "b" => &x, "c" => &x, "d" => &x, "e" => &x).unwrap();
+    let fitted = |effort| VaeConfig::default().effort(effort).hidden(4).fit(&df).unwrap().training().clone();
+    let [fast, default, best] = [Effort::Fast, Effort::Default, Effort::Best].map(fitted);
+    assert_eq!([fast.epochs.len(), default.epochs.len(), best.epochs.len()], [2, 4, 8]);
+    // Early stopping may end any of them; a fast one has no more than two fifths of the default's fourteen.
+    assert!(fast.epochs.iter().all(|&e| e <= 6), "{:?}", fast.epochs);
+    // What is stated goes first.
+    let stated = VaeConfig::default().effort(Effort::Best).members(1).epochs(1).hidden(4).fit(&df).unwrap();
+    assert_eq!(stated.training().epochs, [1]);
 }
