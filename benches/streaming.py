@@ -139,7 +139,7 @@ if __name__ == "__main__":
             write_bent(table, truth, 200_000)
             errors = []
             # About a third of the rows.
-            for memory in [None, "172M"]:
+            for memory in [None, "212M"]:
                 limit = ["--max-memory", memory] if memory else []
                 told("fit, 200 000 × 8 %s" % " ".join(limit), run(lacuna, "fit", table, "-o", place("bent"), *limit))
                 run(lacuna, "impute", table, "--model", place("bent"), "--no-round", "-o", place("filled.csv"))

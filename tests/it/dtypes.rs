@@ -403,6 +403,8 @@ fn what_a_dtype_cannot_hold_is_refused_with_the_column() {
         message(r#"{"name": "u8", "bounds": [300, null]}"#),
         "bounds of column `u8` is 300 to inf; it must be a lower and a higher number that its type can hold"
     );
+    let between = message(r#"{"name": "f32", "bounds": [1e-300, 1e-100]}"#);
+    assert!(between.ends_with("; it must be a lower and a higher number that its type can hold"), "{between}");
     assert_eq!(
         message(r#"{"name": "money", "bounds": [0.001, 0.009]}"#),
         "bounds of column `money` is 0.001 to 0.009; it must be wide enough for a multiple of 0.01, as the column's cells are"
