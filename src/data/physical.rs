@@ -115,6 +115,15 @@ pub(crate) fn limits(dtype: &DataType) -> (f64, f64) {
     }
 }
 
+/// A 32-bit float that rounding carried out of two numbers, brought back; it is beyond the other where none is between them.
+pub(crate) fn inward(x: f32, (low, high): (f64, f64)) -> f32 {
+    match f64::from(x) {
+        y if y < low => x.next_up(),
+        y if y > high => x.next_down(),
+        _ => x,
+    }
+}
+
 /// Stored integers in a unit of the model's number.
 fn units(dtype: &DataType) -> f64 {
     match dtype {

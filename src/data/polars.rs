@@ -348,12 +348,7 @@ pub(crate) fn write_column(input: &Series, column: &Column, rows: &[usize], cell
         DataType::Float32 => {
             let (low, high) = physical::limits(dtype);
             // Rounding does not carry a fill out of the column's bounds.
-            let inward = |x: f32| match f64::from(x) {
-                y if y < column.bounds.0 => x.next_up(),
-                y if y > column.bounds.1 => x.next_down(),
-                _ => x,
-            };
-            let one = |&x: &f64| float(x).map(|x| inward(x.clamp(low, high) as f32));
+            let one = |&x: &f64| float(x).map(|x| physical::inward(x.clamp(low, high) as f32, column.bounds));
             let values = cells.iter().map(one).collect::<Result<Vec<f32>>>()?;
             Ok(cells::scatter(input.f32()?, rows, values.into_iter()))
         }

@@ -485,8 +485,9 @@ impl VaeImputer {
                     let mut losses = Losses { number, fill: vec![loss(expected)], draw: Vec::new() };
                     let mut atoms: Vec<(f32, f32)> = own.iter().map(|&x| (x, 1.0)).collect();
                     // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
-                    let apart = mean_apart(&mut atoms) / (DRAWS - 1) as f64;
-                    losses.draw.push(ranked_score(&mut atoms, truth) - apart);
+                    let (away, apart) = ranked_parts(&mut atoms, truth);
+                    let farther = apart / (DRAWS - 1) as f64;
+                    losses.draw.push(away - apart - farther);
                     let mut corrected = expected.to_vec();
                     for choices in choices.chunks(SHARES.len()) {
                         near.weights(j, nearest, expected, choices[0], &mut weights);
@@ -498,12 +499,13 @@ impl VaeImputer {
                             if number {
                                 let picked = &weights[..weights.len().min(PICKED)];
                                 let share = kernel.share / (kernel.share + picked.iter().map(|(_, w)| w).sum::<f32>());
-                                let apart = f64::from(share * share) * apart;
+                                let farther = f64::from(share * share) * farther;
                                 for wider in WIDER {
                                     atoms.clear();
                                     atoms.extend(own.iter().map(|&x| (x, kernel.share / DRAWS as f32)));
                                     atoms.extend(picked.iter().map(|&(k, w)| (near.value(k, j, law, expected, wider), w)));
-                                    losses.draw.push(ranked_score(&mut atoms, truth) - apart);
+                                    let (away, apart) = ranked_parts(&mut atoms, truth);
+                                    losses.draw.push(away - apart - farther);
                                 }
                             }
                         }
@@ -521,8 +523,8 @@ impl VaeImputer {
                 return None;
             }
             let gain = |c: usize| mean_and_error(&of_sort.iter().map(|l| l[0] - l[c + 1]).collect::<Vec<_>>());
-            let best = (0..of_sort[0].len() - 1).max_by(|&a, &b| gain(a).0.total_cmp(&gain(b).0))?;
-            let (mean, error) = gain(best);
+            let gains = (0..of_sort[0].len() - 1).map(gain).enumerate();
+            let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
             (mean > error).then_some(best)
         };
         let drawn = choose(true, |l| &l.draw);
@@ -543,8 +545,9 @@ struct Losses {
     draw: Vec<f64>,
 }
 
-/// The continuous ranked probability score of values with weights: E|X − truth| − E|X − X'| / 2.
-fn ranked_score(atoms: &mut [(f32, f32)], truth: f32) -> f64 {
+/// Of values with weights, the two parts of the continuous ranked probability score: E|X − truth| and E|X − X'| / 2, whose
+/// difference it is.
+fn ranked_parts(atoms: &mut [(f32, f32)], truth: f32) -> (f64, f64) {
     atoms.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut total, mut first, mut away, mut apart) = (0.0, 0.0, 0.0, 0.0);
     for &mut (x, w) in atoms {
@@ -554,16 +557,7 @@ fn ranked_score(atoms: &mut [(f32, f32)], truth: f32) -> f64 {
         total += w;
         first += w * x;
     }
-    if total > 0.0 { away / total - apart / (total * total) } else { 0.0 }
-}
-
-/// Half the mean distance of two of some values, by their weights, a value and itself among them.
-fn mean_apart(atoms: &mut [(f32, f32)]) -> f64 {
-    let away: f64 = atoms.iter().map(|&(x, w)| f64::from(w) * f64::from(x)).sum();
-    let total: f64 = atoms.iter().map(|a| f64::from(a.1)).sum();
-    // Below all of them the first part of the score is the mean.
-    let least = atoms.iter().map(|a| a.0).fold(f32::INFINITY, f32::min);
-    if total > 0.0 { away / total - f64::from(least) - ranked_score(atoms, least) } else { 0.0 }
+    if total > 0.0 { (away / total, apart / (total * total)) } else { (0.0, 0.0) }
 }
 
 #[cfg(test)]
@@ -574,13 +568,13 @@ mod tests {
     fn the_ranked_score_is_that_of_its_definition() {
         let atoms = [(0.5f32, 1.0f32), (-1.0, 2.0), (3.0, 0.5), (0.5, 1.5)];
         let total: f32 = atoms.iter().map(|a| a.1).sum();
-        let pairs = atoms.iter().flat_map(|(x, w)| atoms.map(|(y, v)| w * v * (x - y).abs())).sum::<f32>() / (total * total);
-        assert!((mean_apart(&mut atoms.clone()) - 0.5 * f64::from(pairs)).abs() < 1e-6, "{pairs}");
         for truth in [-2.0f32, 0.5, 1.7] {
             let away: f32 = atoms.iter().map(|(x, w)| w * (x - truth).abs()).sum();
             let apart: f32 = atoms.iter().flat_map(|(x, w)| atoms.map(|(y, v)| w * v * (x - y).abs())).sum();
-            let want = f64::from(away / total - apart / (2.0 * total * total));
-            assert!((ranked_score(&mut atoms.clone(), truth) - want).abs() < 1e-6, "{want}");
+            let want = [away / total, apart / (2.0 * total * total)].map(f64::from);
+            let (away, apart) = ranked_parts(&mut atoms.clone(), truth);
+            assert!((away - want[0]).abs() < 1e-6 && (apart - want[1]).abs() < 1e-6, "{want:?}");
+            assert!((away - apart - (want[0] - want[1])).abs() < 1e-6, "{want:?}");
         }
     }
 

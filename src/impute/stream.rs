@@ -78,14 +78,21 @@ impl VaeImputer {
                 let frame = csv.chunk_frame(chunk)?;
                 let table = self.table(&frame)?;
                 let values = table.values.clone();
-                let found = if part < common.len() { None } else { Some(self.picks(&table)?) };
-                let picks = found.as_ref().unwrap_or_else(|| &common[part]).as_deref();
-                let draws = self.draw_rows(&table, picks, i..i + 1, seed, chunk.first)?;
-                part += 1;
-                if let (Some(found), true) = (found, i == 0 && bytes < COMMON) {
-                    bytes += found.iter().flatten().map(Picks::memory).sum::<usize>();
-                    common.push(found);
+                if i == 0 && bytes < COMMON {
+                    let picks = self.picks(&table)?;
+                    bytes += picks.iter().flatten().map(Picks::memory).sum::<usize>();
+                    common.push(picks);
                 }
+                let again;
+                let picks = match common.get(part) {
+                    Some(kept) => kept,
+                    None => {
+                        again = self.picks(&table)?;
+                        &again
+                    }
+                };
+                let draws = self.draw_rows(&table, picks.as_deref(), i..i + 1, seed, chunk.first)?;
+                part += 1;
                 let one = Imputations::new(&frame, table, draws, &self.info);
                 let one = one.with_not_applicable(&csv.chunk_not_applicable(chunk))?;
                 let filling = Filling { gaps: &one.gaps, cells: &one.draws[0], base: chunk.first };

@@ -267,13 +267,10 @@ fn numbers_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
     };
     let (low, high) = (end(least, f64::NEG_INFINITY)?.max(floor), end(most, f64::INFINITY)?);
     let limits = physical::limits(&p.dtype);
-    // The least number from `low` that a 32-bit float holds.
-    let above = |low: f64| match low as f32 {
-        x if f64::from(x) < low => f64::from(x.next_up()),
-        x => f64::from(x),
-    };
-    let none_inside = p.dtype == DataType::Float32 && above(low.max(limits.0)) > high;
-    if none_inside || low > high || low > limits.1 || high < limits.0 || high.is_nan() {
+    // 32-bit floats are some way apart.
+    let lowest = f64::from(physical::inward(low.max(limits.0) as f32, (low, high)));
+    let none_between = p.dtype == DataType::Float32 && !(low..=high).contains(&lowest);
+    if none_between || low > high || low > limits.1 || high < limits.0 || high.is_nan() {
         return Err(Error::config(
             format!("bounds of column `{column}`"),
             format!("{low} to {high}"),
