@@ -198,17 +198,21 @@ pub(crate) fn column_sums<F: Real>(x: &[F], beta: F, sums: &mut [F]) {
 /// The transpose of a matrix, row by row, with so many columns.
 pub(crate) fn transpose<F: Real>(a: &[F], columns: usize, out: &mut [F]) {
     const TILE: usize = 4;
+    // A block's lines of `out` are written to their end while they are in the nearest cache, also where they are powers of two apart.
+    const BLOCK: usize = 16;
     let rows = a.len() / columns;
-    for i in (0..rows).step_by(TILE) {
+    for block in (0..rows).step_by(BLOCK) {
         for j in (0..columns).step_by(TILE) {
-            if i + TILE <= rows && j + TILE <= columns {
-                let from: [&[F]; TILE] = std::array::from_fn(|t| &a[(i + t) * columns + j..][..TILE]);
-                for t in 0..TILE {
-                    out[(j + t) * rows + i..][..TILE].copy_from_slice(&from.map(|row| row[t]));
-                }
-            } else {
-                for i in i..rows.min(i + TILE) {
-                    (j..columns.min(j + TILE)).for_each(|j| out[j * rows + i] = a[i * columns + j]);
+            for i in (block..rows.min(block + BLOCK)).step_by(TILE) {
+                if i + TILE <= rows && j + TILE <= columns {
+                    let from: [&[F]; TILE] = std::array::from_fn(|t| &a[(i + t) * columns + j..][..TILE]);
+                    for t in 0..TILE {
+                        out[(j + t) * rows + i..][..TILE].copy_from_slice(&from.map(|row| row[t]));
+                    }
+                } else {
+                    for i in i..rows.min(i + TILE) {
+                        (j..columns.min(j + TILE)).for_each(|j| out[j * rows + i] = a[i * columns + j]);
+                    }
                 }
             }
         }

@@ -185,20 +185,36 @@ impl FactorAnalysis {
     /// The distribution of a row's factors given its visible cells.
     #[inline(always)]
     fn condition<F: Real>(&self, target: ArrayView1<F>, visible: impl Fn(usize) -> bool, given: &mut Conditional) {
+        self.factor_precision(&visible, given);
+        self.factor_mean(target, visible, given);
+    }
+
+    /// The Cholesky factor of the factors' precision, which is the same for all rows that show the same cells.
+    #[inline(always)]
+    fn factor_precision(&self, visible: impl Fn(usize) -> bool, given: &mut Conditional) {
         let k = self.rank;
         let size = triangle(k);
-        let Conditional { precision, mean, .. } = given;
+        let precision = &mut given.precision;
         precision.clear();
         precision.resize(size, 0.0);
         (0..k).for_each(|i| precision[triangle(i) + i] = 1.0);
+        for t in (0..self.len()).filter(|&t| visible(self.dimensions[t].0)) {
+            precision.iter_mut().zip(&self.outer[t * size..]).for_each(|(p, o)| *p += o);
+        }
+        factor(precision, k);
+    }
+
+    /// The factors' mean, by a precision that is that of the row's visible cells.
+    #[inline(always)]
+    fn factor_mean<F: Real>(&self, target: ArrayView1<F>, visible: impl Fn(usize) -> bool, given: &mut Conditional) {
+        let k = self.rank;
+        let Conditional { precision, mean, .. } = given;
         mean.clear();
         mean.resize(k, 0.0);
         for t in (0..self.len()).filter(|&t| visible(self.dimensions[t].0)) {
             let x = (self.value(t, target) - self.mean[t]) / self.noise[t];
-            precision.iter_mut().zip(&self.outer[t * size..]).for_each(|(p, o)| *p += o);
             mean.iter_mut().zip(&self.loading[t * k..]).for_each(|(m, w)| *m += w * x);
         }
-        factor(precision, k);
         solve_lower(precision, mean);
         solve_upper(precision, mean);
     }
@@ -290,6 +306,8 @@ impl FactorAnalysis {
             return self;
         }
         let total: f64 = some.iter().map(|&i| of.weight(i)).sum();
+        let mut some = some.to_vec();
+        some.sort_by(|&a, &b| of.pattern(a).cmp(of.pattern(b)));
         for _ in 0..iterations {
             model.prepare();
             let parts: Vec<Moments> = some.par_chunks(CHUNK).map(|rows| model.moments(of, rows)).collect();
@@ -343,19 +361,23 @@ impl FactorAnalysis {
         self.clone().em(&source, some, strength, iterations)
     }
 
-    /// The E step: expected moments of some rows.
+    /// The E step: expected moments of some rows. What rows that miss the same cells share is computed once for those that follow
+    /// each other.
     fn moments(&self, of: &Source<'_>, some: &[usize]) -> Moments {
         let (d, k) = (self.len(), self.rank);
         let mut sums = Moments::new(d, k);
         let mut given = Conditional::default();
         // The factors, and one.
-        let (mut inverse, mut ff, mut f) = (vec![0.0; k * k], vec![0.0; triangle(k + 1)], vec![0.0; k + 1]);
+        let (mut inverse, mut f) = (vec![0.0; k * k], vec![0.0; k + 1]);
+        let (mut covariance, mut ff) = (vec![0.0; triangle(k)], vec![0.0; triangle(k + 1)]);
+        f[k] = 1.0;
         vectorised(
             #[inline(always)]
             || {
-                for &i in some {
-                    let target = of.rows.target.row(i);
-                    self.condition(target, |j| !target[j].is_nan(), &mut given);
+                for alike in some.chunk_by(|&a, &b| of.pattern(a).eq(of.pattern(b))) {
+                    let first = of.rows.target.row(alike[0]);
+                    let observed = |j: usize| !first[j].is_nan();
+                    self.factor_precision(observed, &mut given);
                     // The covariance is L⁻ᵀ L⁻¹: row c of `inverse` is column c of L⁻¹.
                     for c in 0..k {
                         let e = &mut inverse[c * k..(c + 1) * k];
@@ -363,19 +385,29 @@ impl FactorAnalysis {
                         e[c] = 1.0;
                         solve_lower(&given.precision, e);
                     }
-                    let weight = of.weight(i);
                     for r in 0..k {
                         for c in 0..=r {
-                            let covariance = dot(&inverse[r * k + r..(r + 1) * k], &inverse[c * k + r..(c + 1) * k]);
-                            ff[triangle(r) + c] = weight * (given.mean[r] * given.mean[c] + covariance);
+                            covariance[triangle(r) + c] = dot(&inverse[r * k + r..(r + 1) * k], &inverse[c * k + r..(c + 1) * k]);
                         }
                     }
-                    f[..k].copy_from_slice(&given.mean);
-                    f[k] = 1.0;
-                    ff[triangle(k)..].iter_mut().zip(&f).for_each(|(ff, f)| *ff = weight * f);
+                    ff.fill(0.0);
+                    for &i in alike {
+                        let (target, weight) = (of.rows.target.row(i), of.weight(i));
+                        self.factor_mean(target, observed, &mut given);
+                        f[..k].copy_from_slice(&given.mean);
+                        for r in 0..=k {
+                            let by = weight * f[r];
+                            ff[triangle(r)..triangle(r + 1)].iter_mut().zip(&f).for_each(|(ff, f)| *ff += by * f);
+                        }
+                        for t in (0..d).filter(|&t| observed(self.dimensions[t].0)) {
+                            sums.add_cell(t, &f, self.value(t, target), weight);
+                        }
+                    }
+                    let weight = ff[triangle(k) + k];
+                    ff.iter_mut().zip(&covariance).for_each(|(ff, c)| *ff += weight * c);
                     sums.factors.iter_mut().zip(&ff).for_each(|(s, x)| *s += x);
-                    for t in (0..d).filter(|&t| !target[self.dimensions[t].0].is_nan()) {
-                        sums.add_cell(t, &ff, &f, self.value(t, target), weight);
+                    for t in (0..d).filter(|&t| observed(self.dimensions[t].0)) {
+                        sums.add_second(t, &ff);
                     }
                 }
             },
@@ -427,12 +459,18 @@ impl Moments {
         t * width..(t + 1) * width
     }
 
-    /// Adds the cell `y` of a row with the given moments of g, the second of them weighted already.
+    /// Adds Σ E[g gᵀ] of rows that have a dimension.
     #[inline(always)]
-    fn add_cell(&mut self, t: usize, gg: &[f64], g: &[f64], y: f64, weight: f64) {
+    fn add_second(&mut self, t: usize, gg: &[f64]) {
         let at = self.at(t);
-        let (second, rest) = self.dimensions[at].split_at_mut(triangle(self.size));
-        second.iter_mut().zip(gg).for_each(|(s, x)| *s += x);
+        self.dimensions[at].iter_mut().zip(gg).for_each(|(s, x)| *s += x);
+    }
+
+    /// Adds the cell `y` of a row with the given E[g], but for its part of Σ E[g gᵀ].
+    #[inline(always)]
+    fn add_cell(&mut self, t: usize, g: &[f64], y: f64, weight: f64) {
+        let at = self.at(t);
+        let rest = &mut self.dimensions[at][triangle(self.size)..];
         rest.iter_mut().zip(g).for_each(|(s, x)| *s += weight * y * x);
         rest[self.size] += weight * y * y;
     }
@@ -507,6 +545,12 @@ impl Source<'_> {
     #[inline(always)]
     fn weight(&self, row: usize) -> f64 {
         self.weights.map_or(1.0, |w| w[row])
+    }
+
+    /// Which cells of a row are missing.
+    #[inline(always)]
+    fn pattern(&self, row: usize) -> impl Iterator<Item = bool> {
+        self.rows.target.row(row).into_iter().map(|x| x.is_nan())
     }
 }
 
