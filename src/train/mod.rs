@@ -99,7 +99,7 @@ impl Plan {
     /// Defaults for a table of `n` rows, `d` modelled columns and `observed` cells.
     pub fn for_table(n: usize, d: usize, observed: usize) -> Plan {
         let thousands = observed as f64 / 1000.0;
-        let batch = if thousands < 2.0 { SHARD } else { 2 * SHARD };
+        let batch = if thousands < 100.0 { SHARD } else { 2 * SHARD };
         // Steps grow with the root of the cells: a small table cannot use more, a large one is seen several times.
         let steps = (700.0 * thousands.sqrt()).clamp(700.0, 6000.0);
         let steps_per_epoch = (n / batch).clamp(50, 500);
@@ -107,8 +107,10 @@ impl Plan {
             latent: (d / 2).clamp(2, 16),
             width: match thousands {
                 t if t < 1.0 => 48,
-                t if t < 2.0 => 96,
-                t if t < 6.0 => 192,
+                t if t < 4.0 => 96,
+                t if t < 100.0 => 256,
+                // Two networks of larger steps do as well with less, until there are cells enough to fill more.
+                t if t < 200.0 => 192,
                 _ => 256,
             },
             depth: 2,
