@@ -15,6 +15,7 @@ pub mod data {
     pub(crate) mod physical;
     pub(crate) mod schema;
     pub(crate) mod table;
+    pub(crate) mod numbers;
     pub(crate) mod marginal;
     pub(crate) mod classes;
     pub(crate) mod scaling;
@@ -32,13 +33,20 @@ mod train {
 /// A fitted imputer as its file has it; it fills nothing here.
 #[path = "../../src/impute"]
 pub mod impute {
+    pub(crate) mod config;
     pub(crate) mod donors;
+    pub(crate) mod likeness;
+    pub(crate) mod neighbours;
     mod store;
-    pub use crate::stand_in::{ExpectedError, FittedInfo, vae};
+    pub(crate) mod support;
+    pub use crate::stand_in::{ExpectedError, FittedInfo, latent, vae};
+    /// Row and modelled column.
+    pub(crate) type Gap = (usize, usize);
 }
 pub mod targets;
 
 pub use data::csv::{CsvOptions, CsvTable};
 pub use data::schema::{Bound, Column, ColumnKind, ColumnSpec, Family, Left, Schema, SchemaOptions};
 pub use error::{Error, ErrorKind, Result, Warning};
+pub use impute::config::{Effort, VaeConfig};
 pub use impute::vae::VaeImputer;

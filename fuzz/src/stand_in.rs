@@ -31,24 +31,35 @@ pub struct FittedInfo {
     pub warnings: Vec<Warning>,
 }
 
+pub mod latent {
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    pub struct LatentUse {
+        pub kl: Vec<f64>,
+        pub active: usize,
+        pub kl_visible: Vec<f64>,
+        pub active_visible: usize,
+        pub gain: f64,
+    }
+}
+
 pub mod vae {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use ndarray::Array2;
-    use serde::{Deserialize, Serialize};
 
     use super::FittedInfo;
     use crate::data::csv::CsvOptions;
     use crate::data::scaling::Scaling;
     use crate::data::schema::{ColumnSpec, Schema};
+    use crate::impute::config::Training;
     use crate::impute::donors::Donors;
+    use crate::impute::likeness::Likeness;
+    use crate::impute::neighbours::Neighbours;
     use crate::model::Vae;
     use crate::model::linear::Linear;
     use crate::train::pilot::FamilyScore;
-
-    pub(crate) const LATENT_MOST: usize = 1024;
-    pub(crate) const WIDTH_MOST: usize = 4096;
 
     #[derive(Clone, Debug)]
     pub struct VaeImputer {
@@ -59,8 +70,10 @@ pub mod vae {
         pub(crate) members: Vec<Vec<f32>>,
         pub(crate) noise: Array2<f32>,
         pub(crate) donors: Option<Donors>,
+        pub(crate) neighbours: Option<Neighbours>,
         pub(crate) scores: Vec<Vec<FamilyScore>>,
         pub(crate) info: FittedInfo,
+        pub(crate) likeness: Likeness,
         pub(crate) training: Training,
         pub(crate) csv: (CsvOptions, Vec<ColumnSpec>),
         pub(crate) seed: u64,
@@ -71,30 +84,10 @@ pub mod vae {
         pub fn schema(&self) -> &Schema {
             &self.schema
         }
-    }
 
-    #[derive(Clone, Debug, Serialize, Deserialize)]
-    pub struct Training {
-        pub version: String,
-        pub config: VaeConfig,
-        pub rows: usize,
-        pub width: usize,
-        pub depth: usize,
-        pub epochs: Vec<usize>,
-        pub held_out: Vec<usize>,
-    }
-
-    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-    #[serde(default)]
-    pub struct VaeConfig {
-        pub epochs: Option<usize>,
-        pub latent_dim: Option<usize>,
-        pub hidden: Option<usize>,
-        pub members: Option<usize>,
-        pub importance_samples: Option<usize>,
-        pub seed: u64,
-        pub threads: Option<usize>,
-        pub time_limit: Option<Duration>,
-        pub donors: Option<usize>,
+        /// Judged by the latent space, which is not here.
+        pub(crate) fn has_collapsed(&self) -> bool {
+            false
+        }
     }
 }

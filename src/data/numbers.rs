@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::data::schema::LEVEL_CAP;
+use crate::data::schema::{LEVEL_CAP, Values};
 
 /// Values that are summed before they join the rest: what a file and a frame say of the same values is the same.
 const CHUNK: usize = 256;
@@ -261,6 +261,34 @@ impl Hasher for Spread {
     fn finish(&self) -> u64 {
         self.0
     }
+}
+
+/// What a column of numbers says of its values; `distinct`, ascending, where they are few.
+pub(super) fn number_values(
+    seen: &Summary,
+    distinct: Option<Vec<String>>,
+    integer_dtype: bool,
+    stored: Option<(f64, i128)>,
+) -> Values {
+    let Summary { min, max, whole, skew, log_skew, .. } = *seen;
+    Values::Numbers { integer_dtype, min, max, whole, stored, distinct, skew, log_skew }
+}
+
+/// What a column of Float64 says of its values.
+pub(super) fn float_values(seen: &Summary) -> Values {
+    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| float_level(*x)).collect());
+    number_values(seen, texts, false, None)
+}
+
+/// What a column of Int64 says of its values, which f64 holds.
+pub(super) fn integer_values(seen: &Summary) -> Values {
+    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| (*x as i64).to_string()).collect());
+    number_values(seen, texts, true, (seen.n > 0).then_some((1.0, seen.min as i128)))
+}
+
+/// A float as the text of a level; parses back to the same number.
+pub(super) fn float_level(x: f64) -> String {
+    format!("{x}")
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use polars::prelude::{
 };
 use rayon::prelude::*;
 
-use crate::data::profile::{Profiler, float_level};
+use crate::data::numbers::float_level;
+use crate::data::profile::Profiler;
 use crate::data::schema::{Column, Profile, Role, Schema, SchemaOptions};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::data::{cells, physical};

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use polars::prelude::{Column as PlColumn, DataType};
 
-use crate::data::numbers::{Numbers, Summary};
+use crate::data::numbers::{Numbers, float_values, number_values};
 use crate::data::physical;
 use crate::data::polars::{Observed, is_supported, observe};
 use crate::data::schema::{LEVEL_CAP, Profile, Values};
@@ -169,28 +169,6 @@ fn sort_levels(levels: &mut [(String, usize)]) {
         }),
         None => levels.sort(),
     }
-}
-
-fn number_values(seen: &Summary, distinct: Option<Vec<String>>, integer_dtype: bool, stored: Option<(f64, i128)>) -> Values {
-    let Summary { min, max, whole, skew, log_skew, .. } = *seen;
-    Values::Numbers { integer_dtype, min, max, whole, stored, distinct, skew, log_skew }
-}
-
-/// What a column of Float64 says of its values.
-pub(super) fn float_values(seen: &Summary) -> Values {
-    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| float_level(*x)).collect());
-    number_values(seen, texts, false, None)
-}
-
-/// What a column of Int64 says of its values, which f64 holds.
-pub(super) fn integer_values(seen: &Summary) -> Values {
-    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| (*x as i64).to_string()).collect());
-    number_values(seen, texts, true, (seen.n > 0).then_some((1.0, seen.min as i128)))
-}
-
-/// A float as the text of a level; parses back to the same number.
-pub(super) fn float_level(x: f64) -> String {
-    format!("{x}")
 }
 
 /// Distinct integers; `None` above [`LEVEL_CAP`].

@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::table::Table;
-use crate::error::{Error, Result};
-use crate::impute::check_threads;
 use crate::impute::latent::LatentUse;
-use crate::train::Plan;
 
 /// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
 ///
@@ -131,43 +127,6 @@ impl VaeConfig {
         self.plain_autoencoder = true;
         self
     }
-
-    /// The plan for a table, with what is stated here going first.
-    pub(super) fn plan(&self, table: &Table) -> Result<Plan> {
-        let observed = table.values.iter().filter(|x| !x.is_nan()).count();
-        let mut plan = Plan::for_table(table.n(), table.d(), observed);
-        let (members, steps) = self.effort.times();
-        plan.members = (plan.members as f64 * members) as usize;
-        plan.epochs = (plan.epochs as f64 * steps).ceil() as usize;
-        let in_range = |field: &str, value: Option<usize>, most: usize| match value {
-            Some(v) if v == 0 || v > most => Err(Error::config(field, v, format!("from 1 to {most}"))),
-            v => Ok(v),
-        };
-        plan.epochs = in_range("epochs", self.epochs, 1_000_000)?.unwrap_or(plan.epochs);
-        plan.patience = plan.patience.min(plan.epochs);
-        plan.latent = in_range("latent_dim", self.latent_dim, LATENT_MOST)?.unwrap_or(plan.latent);
-        plan.width = in_range("hidden", self.hidden, WIDTH_MOST)?.unwrap_or(plan.width);
-        plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
-        plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
-        let within = |field: &str, value: Option<f64>, most: f64| match value {
-            Some(x) if !(0.0..=most).contains(&x) => Err(Error::config(field, x, format!("from 0 to {most}"))),
-            x => Ok(x),
-        };
-        plan.warm_up = within("warm_up", self.warm_up, 1.0)?.unwrap_or(plan.warm_up);
-        plan.free_bits = within("free_bits", self.free_bits, 100.0)?.unwrap_or(plan.free_bits);
-        plan.kl_weight = within("kl_weight", self.kl_weight, 1000.0)?.unwrap_or(plan.kl_weight);
-        plan.plain = self.plain_autoencoder;
-        let of_vae = [("warm_up", self.warm_up), ("free_bits", self.free_bits), ("kl_weight", self.kl_weight)];
-        if let (true, Some((field, Some(x)))) = (plan.plain, of_vae.into_iter().find(|(_, x)| x.is_some())) {
-            return Err(Error::config(field, x, "left out of a plain autoencoder, which has no divergence"));
-        }
-        in_range("donors", self.donors, 1_000_000)?;
-        check_threads(self.threads)?;
-        if self.time_limit.is_some_and(|t| t.is_zero()) {
-            return Err(Error::config("time_limit", "0 s", "above zero"));
-        }
-        Ok(plan)
-    }
 }
 
 /// How much work a fit is worth: how many networks are trained, and for how long.
@@ -194,7 +153,7 @@ pub enum Effort {
 
 impl Effort {
     /// What the default's number of networks, and of steps of each, are multiplied by.
-    fn times(self) -> (f64, f64) {
+    pub(super) fn times(self) -> (f64, f64) {
         match self {
             Effort::Fast => (0.5, 0.4),
             Effort::Default => (1.0, 1.0),

@@ -13,12 +13,12 @@ use crate::data::csv::CsvOptions;
 use crate::data::scaling::{Rows, Scaling};
 use crate::data::schema::{Family, LevelCounts, Schema};
 use crate::data::table::Table;
-use crate::error::{ErrorKind, Result, Warning};
-use crate::impute::config::{Training, VaeConfig};
-use crate::impute::generate::Likeness;
+use crate::error::{Error, ErrorKind, Result, Warning};
+use crate::impute::config::{LATENT_MOST, Training, VaeConfig, WIDTH_MOST};
 use crate::impute::latent::latent_use;
+use crate::impute::likeness::Likeness;
 use crate::impute::vae::{FILL_DRAWS, VaeImputer, antithetic};
-use crate::impute::{Fit, FittedInfo, in_pool, table_to_fit};
+use crate::impute::{Fit, FittedInfo, check_threads, in_pool, table_to_fit};
 use crate::likelihood::{candidates, heads};
 use crate::model::Vae;
 use crate::model::linear::{Start, View};
@@ -138,6 +138,43 @@ impl VaeConfig {
             imputer.donors = Some(in_pool(self.threads, || imputer.find_donors(k, (&view, &rows), values))?);
         }
         Ok(imputer)
+    }
+
+    /// The plan for a table, with what is stated here going first.
+    pub(super) fn plan(&self, table: &Table) -> Result<Plan> {
+        let observed = table.values.iter().filter(|x| !x.is_nan()).count();
+        let mut plan = Plan::for_table(table.n(), table.d(), observed);
+        let (members, steps) = self.effort.times();
+        plan.members = (plan.members as f64 * members) as usize;
+        plan.epochs = (plan.epochs as f64 * steps).ceil() as usize;
+        let in_range = |field: &str, value: Option<usize>, most: usize| match value {
+            Some(v) if v == 0 || v > most => Err(Error::config(field, v, format!("from 1 to {most}"))),
+            v => Ok(v),
+        };
+        plan.epochs = in_range("epochs", self.epochs, 1_000_000)?.unwrap_or(plan.epochs);
+        plan.patience = plan.patience.min(plan.epochs);
+        plan.latent = in_range("latent_dim", self.latent_dim, LATENT_MOST)?.unwrap_or(plan.latent);
+        plan.width = in_range("hidden", self.hidden, WIDTH_MOST)?.unwrap_or(plan.width);
+        plan.members = in_range("members", self.members, 1000)?.unwrap_or(plan.members);
+        plan.k = in_range("importance_samples", self.importance_samples, 1000)?.unwrap_or(plan.k);
+        let within = |field: &str, value: Option<f64>, most: f64| match value {
+            Some(x) if !(0.0..=most).contains(&x) => Err(Error::config(field, x, format!("from 0 to {most}"))),
+            x => Ok(x),
+        };
+        plan.warm_up = within("warm_up", self.warm_up, 1.0)?.unwrap_or(plan.warm_up);
+        plan.free_bits = within("free_bits", self.free_bits, 100.0)?.unwrap_or(plan.free_bits);
+        plan.kl_weight = within("kl_weight", self.kl_weight, 1000.0)?.unwrap_or(plan.kl_weight);
+        plan.plain = self.plain_autoencoder;
+        let of_vae = [("warm_up", self.warm_up), ("free_bits", self.free_bits), ("kl_weight", self.kl_weight)];
+        if let (true, Some((field, Some(x)))) = (plan.plain, of_vae.into_iter().find(|(_, x)| x.is_some())) {
+            return Err(Error::config(field, x, "left out of a plain autoencoder, which has no divergence"));
+        }
+        in_range("donors", self.donors, 1_000_000)?;
+        check_threads(self.threads)?;
+        if self.time_limit.is_some_and(|t| t.is_zero()) {
+            return Err(Error::config("time_limit", "0 s", "above zero"));
+        }
+        Ok(plan)
     }
 
     /// A number that another table, other settings or another plan have not, but for a chance of 2⁻⁶⁴.

@@ -2,12 +2,14 @@
 
 mod applicable;
 pub(crate) mod config;
+mod correction;
 mod donors;
 pub(crate) mod fit;
 pub(crate) mod generate;
 mod guidance;
 pub(crate) mod knn;
 pub(crate) mod latent;
+mod likeness;
 mod long;
 mod memory;
 mod neighbours;

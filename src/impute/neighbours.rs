@@ -12,52 +12,38 @@
 //! less; the gap's own column counts by what the networks expect of it. The bandwidth h and the networks' share λ are those that do
 //! best on held-out cells, for numbers and for levels; where no gain is beyond chance, there is no correction.
 
-use ndarray::{Array2, ArrayView1, s};
-use ndarray_rand::rand::seq::index::sample;
-use rayon::prelude::*;
+use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use crate::data::scaling::Rows;
 use crate::impute::Gap;
-use crate::impute::vae::VaeImputer;
 use crate::kernel::{Real, vectorised};
 use crate::likelihood::{Head, Law, Likelihood};
-use crate::model::linear::View;
-use crate::model::posterior::{AT_ONCE, BLOCK, Block};
-use crate::rng::{Purpose, normals, pair, stream, uniform};
-use crate::train::{HeldOut, mean_and_error, show_block};
+use crate::model::posterior::{BLOCK, Block};
+use crate::rng::{Purpose, pair, uniform};
 
-/// Fitted rows that are kept, at most; and their completed cells, and the observed numbers that networks are asked for.
-const ROWS_MOST: usize = 20_000;
-const CELLS_MOST: usize = 2_000_000;
-const ASKED_MOST: usize = 400_000;
-/// Held-out cells of a sort that a choice is made by, at least.
-const HELD_LEAST: usize = 30;
+/// Fitted rows that are kept, at most.
+pub(super) const ROWS_MOST: usize = 20_000;
 /// Nearest rows that have a weight, about.
-const NEAREST: usize = 256;
+pub(super) const NEAREST: usize = 256;
 /// Of these, those that a draw chooses from.
-const PICKED: usize = 32;
+pub(super) const PICKED: usize = 32;
 /// What a column counts for that is completed in one of two rows; of both, its square.
 const COMPLETED: f32 = 0.2;
 /// In distances numbers count as no farther out than this, in standard deviations; and no row corrects by more than the second.
 const CLIP: f32 = 6.0;
 const MOST: f32 = 30.0;
-/// A fill that is farther off, in standard deviations, counts as if it were not, when kernels are chosen: a few wild cells do not
-/// choose alone.
-const OFF_MOST: f32 = 5.0;
 /// What residuals are multiplied by in draws: the networks know the fitted cells, and miss others by more.
-const WIDER: [f32; 5] = [1.0, 1.1, 1.2, 1.35, 1.5];
-/// Draws of the networks that stand for their distribution when that of draws is chosen.
-const DRAWS: usize = 8;
+pub(super) const WIDER: [f32; 5] = [1.0, 1.1, 1.2, 1.35, 1.5];
 /// The choices of h and λ.
-const BANDWIDTHS: [f32; 5] = [0.1, 0.2, 0.3, 0.45, 0.7];
-const SHARES: [f32; 6] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
+pub(super) const BANDWIDTHS: [f32; 5] = [0.1, 0.2, 0.3, 0.45, 0.7];
+pub(super) const SHARES: [f32; 6] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
 
 /// h and λ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kernel {
-    bandwidth: f32,
-    share: f32,
+    pub bandwidth: f32,
+    pub share: f32,
 }
 
 impl Kernel {
@@ -75,7 +61,7 @@ pub(crate) struct Neighbours {
     completed: Array2<f32>,
     /// (rows, columns): what the networks expect of an observed number, shown the rest of its row; zero elsewhere.
     expected: Array2<f32>,
-    kernels: Kernels,
+    pub kernels: Kernels,
     /// Where each column's outcomes stand.
     starts: Vec<usize>,
     /// (2 columns + outcomes, rows): a product with a row's [`Neighbours::query`] gives distances.
@@ -86,17 +72,17 @@ pub(crate) struct Neighbours {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kernels {
     /// Of fills of numbers.
-    numbers: Option<Kernel>,
+    pub numbers: Option<Kernel>,
     /// Of draws of numbers.
-    drawn: Option<Kernel>,
+    pub drawn: Option<Kernel>,
     /// Of levels.
-    levels: Option<Kernel>,
+    pub levels: Option<Kernel>,
     /// What residuals are multiplied by in draws.
-    wider: f32,
+    pub wider: f32,
 }
 
 /// Fitted rows by their distance from a row: index and D.
-type Near = Vec<(u32, f32)>;
+pub(super) type Near = Vec<(u32, f32)>;
 
 /// What a gap may take besides the networks' own draw: fitted rows with the logarithm of their weight, and a value in model units.
 #[derive(Debug)]
@@ -175,10 +161,6 @@ impl Neighbours {
         [&self.target, &self.completed, &self.expected]
     }
 
-    pub fn kernels(&self) -> Kernels {
-        self.kernels
-    }
-
     /// Fitted rows that are kept.
     pub fn rows(&self) -> usize {
         self.target.nrows()
@@ -194,7 +176,7 @@ impl Neighbours {
         self.starts[column + 1] - self.starts[column]
     }
 
-    fn is_number(&self, column: usize) -> bool {
+    pub fn is_number(&self, column: usize) -> bool {
         self.width(column) == 1
     }
 
@@ -246,7 +228,7 @@ impl Neighbours {
     }
 
     /// Of the fitted rows near a row that have a column, the weight w. `expected`: what is expected of the row's own cell.
-    fn weights(&self, column: usize, near: &Near, expected: &[f32], kernel: Kernel, out: &mut Vec<(u32, f32)>) {
+    pub fn weights(&self, column: usize, near: &Near, expected: &[f32], kernel: Kernel, out: &mut Vec<(u32, f32)>) {
         out.clear();
         self.distances(column, near, expected, out);
         vectorised(
@@ -283,7 +265,7 @@ impl Neighbours {
     }
 
     /// What a gap takes from a near cell, in model units.
-    fn value(&self, k: u32, column: usize, law: &Law, expected: &[f32], wider: f32) -> f32 {
+    pub fn value(&self, k: u32, column: usize, law: &Law, expected: &[f32], wider: f32) -> f32 {
         match self.target[(k as usize, column)] {
             // A point mass stays one.
             x if self.is_number(column) && !law.is_mass(x) => expected[0] + wider * self.residual(k, column),
@@ -292,7 +274,7 @@ impl Neighbours {
     }
 
     /// Corrects what is expected of a gap: (outcomes of the column,).
-    fn correct(&self, column: usize, weights: &[(u32, f32)], share: f32, expected: &mut [f32]) {
+    pub fn correct(&self, column: usize, weights: &[(u32, f32)], share: f32, expected: &mut [f32]) {
         let total = share + weights.iter().map(|(_, w)| w).sum::<f32>();
         match expected {
             [number] => *number += weights.iter().map(|&(k, w)| w * self.residual(k, column)).sum::<f32>() / total,
@@ -326,7 +308,7 @@ impl Neighbours {
         }
     }
 
-    fn near_gaps(
+    pub fn near_gaps(
         &self,
         rows: &Rows<f32>,
         gaps: &[&[Gap]],
@@ -401,182 +383,9 @@ fn nearest(squares: &[f32], without: Option<usize>) -> Near {
     near.take(4 * NEAREST).map(|(k, &d)| (k as u32, d)).collect()
 }
 
-impl VaeImputer {
-    /// The rows of the fit that correct fills, and which they are, if held-out cells gain by it.
-    pub(super) fn find_neighbours(&self, of_fit: (&View<'_>, &Rows<f32>), held: &HeldOut) -> Option<(Neighbours, Vec<usize>)> {
-        let (n, d) = of_fit.1.target.dim();
-        let heads = &self.vae.heads;
-        let numbers: Vec<usize> = (0..d).filter(|&j| Likelihood::<f32>::outcomes(&heads[j].law) == 1).collect();
-        let outcomes: usize = heads.iter().map(|h| Likelihood::<f32>::outcomes(&h.law)).sum();
-        let kept = n.min(ROWS_MOST).min(CELLS_MOST / outcomes.max(1)).min(ASKED_MOST / numbers.len().max(1));
-        if kept < NEAREST || held.len < HELD_LEAST {
-            return None;
-        }
-        let mut of = match kept < n {
-            true => sample(&mut stream(self.seed, Purpose::Neighbours, u64::MAX), n, kept).into_vec(),
-            false => (0..n).collect(),
-        };
-        of.sort_unstable();
-        let target = Array2::from_shape_fn((kept, d), |(k, j)| of_fit.1.target[(of[k], j)]);
-        let members = || self.members.iter().map(Vec::as_slice);
-        let complete = |block: &mut Block<f32>, of: &[usize]| -> Vec<f32> {
-            self.expect(members(), self.noise.view(), of_fit, of, |_, _| true, block);
-            block.expected.slice(s![..of.len(), ..]).iter().copied().collect()
-        };
-        let completed: Vec<Vec<f32>> = of.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, AT_ONCE), complete).collect();
-        let completed = Array2::from_shape_vec((kept, outcomes), completed.concat()).expect("a row each");
-        let mut expected = Array2::zeros((kept, d));
-        let no_noise = Array2::zeros((1, self.vae.latent));
-        for &j in &numbers {
-            let cells: Vec<usize> = (0..kept).filter(|&k| !target[(k, j)].is_nan()).collect();
-            let ask = |block: &mut Block<f32>, cells: &[usize]| -> Vec<f32> {
-                let rows: Vec<usize> = cells.iter().map(|&k| of[k]).collect();
-                self.expect(members(), no_noise.view(), of_fit, &rows, |_, shown| shown != j, block);
-                (0..cells.len()).map(|r| block.outcomes(r, j)[0]).collect()
-            };
-            let asked: Vec<Vec<f32>> = cells.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, 1), ask).collect();
-            cells.iter().zip(asked.iter().flatten()).for_each(|(&k, &m)| expected[(k, j)] = m);
-        }
-        let blank = Kernels { numbers: None, drawn: None, levels: None, wider: 1.0 };
-        let mut near = Neighbours::new(heads, [target, completed, expected], blank)?;
-        near.kernels = self.choose_kernels(of_fit, held, &of, &near);
-        let Kernels { numbers, drawn, levels, .. } = near.kernels;
-        [numbers, drawn, levels].iter().any(Option::is_some).then_some((near, of))
-    }
-
-    /// The kernels that do best on held-out cells: by the squared error of fills of numbers, by the continuous ranked probability score of
-    /// draws of numbers (Gneiting & Raftery 2007, eq. 21), by the log score of levels.
-    fn choose_kernels(&self, of_fit: (&View<'_>, &Rows<f32>), held: &HeldOut, of: &[usize], near: &Neighbours) -> Kernels {
-        let (d, latent) = (self.vae.heads.len(), self.vae.latent);
-        let choices: Vec<Kernel> =
-            BANDWIDTHS.iter().flat_map(|&bandwidth| SHARES.iter().map(move |&share| Kernel { bandwidth, share })).collect();
-        let gaps_of = |&i: &usize| -> Vec<Gap> { (0..d).filter(|&j| held.cells[(i, j)]).map(|j| (i, j)).collect() };
-        let gaps: Vec<Vec<Gap>> = held.rows.iter().map(gaps_of).collect();
-        let losses = |(block, one, buffers): &mut (Block<f32>, Block<f32>, Distances), gaps: &[Vec<Gap>]| -> Vec<Losses> {
-            let rows: Vec<usize> = gaps.iter().map(|gaps| gaps[0].0).collect();
-            let show = |i, j| !held.cells[(i, j)];
-            self.expect(self.members.iter().map(Vec::as_slice), self.noise.view(), of_fit, &rows, show, block);
-            let gaps: Vec<&[Gap]> = gaps.iter().map(Vec::as_slice).collect();
-            let nearest = near.near_gaps(of_fit.1, &gaps, block, buffers, |i| of.binary_search(&i).ok());
-            show_block(of_fit.0, of_fit.1, &rows, show, one);
-            let mut rng = stream(self.seed, Purpose::Neighbours, rows[0] as u64);
-            // Per draw, the outputs of every row.
-            let draws: Vec<Array2<f32>> = (0..DRAWS)
-                .map(|i| {
-                    let noise = normals((BLOCK, latent), &mut rng) * self.spread();
-                    one.draw(&self.vae, &self.members[i % self.members.len()], noise.view()).clone()
-                })
-                .collect();
-            let (mut out, mut weights) = (Vec::new(), Vec::new());
-            for (r, (nearest, gaps)) in nearest.iter().zip(gaps).enumerate() {
-                for &(i, j) in gaps {
-                    let expected = block.outcomes(r, j);
-                    let (truth, Head { law, eta, .. }) = (of_fit.1.target[(i, j)], &self.vae.heads[j]);
-                    let loss = |expected: &[f32]| match expected {
-                        [number] => f64::from((number - truth).abs().min(OFF_MOST)).powi(2),
-                        levels => -f64::from(levels[truth as usize]).max(1e-6).ln(),
-                    };
-                    let of_row = |draw: &Array2<f32>| draw.row(r).to_slice().expect("standard layout")[eta.clone()].to_vec();
-                    let number = near.is_number(j);
-                    let own: Vec<f32> = match number {
-                        true => draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect(),
-                        false => Vec::new(),
-                    };
-                    let mut losses = Losses { number, fill: vec![loss(expected)], draw: Vec::new() };
-                    let mut atoms: Vec<(f32, f32)> = own.iter().map(|&x| (x, 1.0)).collect();
-                    // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
-                    let (away, apart) = ranked_parts(&mut atoms, truth);
-                    let farther = apart / (DRAWS - 1) as f64;
-                    losses.draw.push(away - apart - farther);
-                    let mut corrected = expected.to_vec();
-                    for choices in choices.chunks(SHARES.len()) {
-                        near.weights(j, nearest, expected, choices[0], &mut weights);
-                        weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-                        for kernel in choices {
-                            corrected.copy_from_slice(expected);
-                            near.correct(j, &weights, kernel.share, &mut corrected);
-                            losses.fill.push(loss(&corrected));
-                            if number {
-                                let picked = &weights[..weights.len().min(PICKED)];
-                                let share = kernel.share / (kernel.share + picked.iter().map(|(_, w)| w).sum::<f32>());
-                                let farther = f64::from(share * share) * farther;
-                                for wider in WIDER {
-                                    atoms.clear();
-                                    atoms.extend(own.iter().map(|&x| (x, kernel.share / DRAWS as f32)));
-                                    atoms.extend(picked.iter().map(|&(k, w)| (near.value(k, j, law, expected, wider), w)));
-                                    let (away, apart) = ranked_parts(&mut atoms, truth);
-                                    losses.draw.push(away - apart - farther);
-                                }
-                            }
-                        }
-                    }
-                    out.push(losses);
-                }
-            }
-            out
-        };
-        let buffers = || (Block::new(&self.vae, AT_ONCE), Block::new(&self.vae, 1), Distances::new(near));
-        let losses: Vec<Losses> = gaps.par_chunks(BLOCK).map_init(buffers, losses).flatten().collect();
-        let choose = |number: bool, of: fn(&Losses) -> &Vec<f64>| {
-            let of_sort: Vec<&Vec<f64>> = losses.iter().filter(|l| l.number == number).map(of).collect();
-            if of_sort.len() < HELD_LEAST {
-                return None;
-            }
-            let gain = |c: usize| mean_and_error(&of_sort.iter().map(|l| l[0] - l[c + 1]).collect::<Vec<_>>());
-            let gains = (0..of_sort[0].len() - 1).map(gain).enumerate();
-            let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-            (mean > error).then_some(best)
-        };
-        let drawn = choose(true, |l| &l.draw);
-        Kernels {
-            numbers: choose(true, |l| &l.fill).map(|c| choices[c]),
-            drawn: drawn.map(|c| choices[c / WIDER.len()]),
-            levels: choose(false, |l| &l.fill).map(|c| choices[c]),
-            wider: drawn.map_or(1.0, |c| WIDER[c % WIDER.len()]),
-        }
-    }
-}
-
-/// What a held-out cell loses without a correction, and then with each choice of a kernel (and in draws, for each, of what makes
-/// residuals wider).
-struct Losses {
-    number: bool,
-    fill: Vec<f64>,
-    draw: Vec<f64>,
-}
-
-/// Of values with weights, the two parts of the continuous ranked probability score: E|X − truth| and E|X − X'| / 2, whose
-/// difference it is.
-fn ranked_parts(atoms: &mut [(f32, f32)], truth: f32) -> (f64, f64) {
-    atoms.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut total, mut first, mut away, mut apart) = (0.0, 0.0, 0.0, 0.0);
-    for &mut (x, w) in atoms {
-        let (x, w) = (f64::from(x), f64::from(w));
-        away += w * (x - f64::from(truth)).abs();
-        apart += w * (x * total - first);
-        total += w;
-        first += w * x;
-    }
-    if total > 0.0 { (away / total, apart / (total * total)) } else { (0.0, 0.0) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_ranked_score_is_that_of_its_definition() {
-        let atoms = [(0.5f32, 1.0f32), (-1.0, 2.0), (3.0, 0.5), (0.5, 1.5)];
-        let total: f32 = atoms.iter().map(|a| a.1).sum();
-        for truth in [-2.0f32, 0.5, 1.7] {
-            let away: f32 = atoms.iter().map(|(x, w)| w * (x - truth).abs()).sum();
-            let apart: f32 = atoms.iter().flat_map(|(x, w)| atoms.map(|(y, v)| w * v * (x - y).abs())).sum();
-            let want = [away / total, apart / (2.0 * total * total)].map(f64::from);
-            let (away, apart) = ranked_parts(&mut atoms.clone(), truth);
-            assert!((away - want[0]).abs() < 1e-6 && (apart - want[1]).abs() < 1e-6, "{want:?}");
-            assert!((away - apart - (want[0] - want[1])).abs() < 1e-6, "{want:?}");
-        }
-    }
 
     #[test]
     fn the_nearest_are_about_as_many_as_asked_for_and_leave_one_out() {

@@ -28,7 +28,7 @@ use crate::data::schema::{Column, ColumnKind, ColumnSpec, Family, Left, Role, Sc
 use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::config::{LATENT_MOST, Training, WIDTH_MOST};
 use crate::impute::donors::Donors;
-use crate::impute::generate::Likeness;
+use crate::impute::likeness::Likeness;
 use crate::impute::neighbours::{Kernels, Neighbours};
 use crate::impute::vae::VaeImputer;
 use crate::impute::{ExpectedError, FittedInfo};
@@ -290,7 +290,7 @@ impl VaeImputer {
             schema_warnings: self.schema.warnings().to_vec(),
             warnings: self.info.warnings.clone(),
             donors: self.donors.clone(),
-            neighbours: self.neighbours.as_ref().map(Neighbours::kernels),
+            neighbours: self.neighbours.as_ref().map(|n| n.kernels),
             likeness: self.likeness.clone(),
         }
     }

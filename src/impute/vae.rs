@@ -15,7 +15,7 @@ use crate::data::table::{Cells, Table};
 use crate::error::{Error, Result, Warning};
 use crate::impute::config::Training;
 use crate::impute::donors::{Donor, Donors};
-use crate::impute::generate::Likeness;
+use crate::impute::likeness::Likeness;
 use crate::impute::neighbours::{Distances, Neighbours, Picks};
 use crate::impute::{
     ExpectedError, Filled, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, gaps_by_row, in_pool, scatter,
@@ -457,36 +457,59 @@ impl VaeImputer {
             blocks.into_iter().for_each(|(k, ours, mean)| errors[k].push((ours, mean)));
         }
         let mut out = vec![None; self.schema.columns().len()];
+        let numbers = errors.iter().zip(&self.scaling.columns).filter(|(_, s)| matches!(s, ColumnScaling::Number { .. }));
+        let tails = tails(numbers.map(|(errors, _)| errors.iter().map(|e| e.0).collect()));
         for (k, errors) in errors.iter().enumerate() {
             let j = self.schema.modelled()[k];
-            out[j] = summary(&self.scaling.columns[k], errors);
+            out[j] = summary(&self.scaling.columns[k], errors, tails);
         }
         out
     }
 }
 
-/// Mean and standard error of the held-out cells' errors; on the root scale for numbers, by the delta method.
-fn summary(scaling: &ColumnScaling, errors: &[(f64, f64)]) -> Option<ExpectedError> {
+/// The variance of squared errors in units of their column's mean, of all columns together: a column with few held-out cells, none
+/// of them a wild one, does not show how wild its errors can be.
+fn tails(columns: impl Iterator<Item = Vec<f64>>) -> f64 {
+    let (mut total, mut cells) = (0.0, 0);
+    for squares in columns.filter(|squares| squares.len() > 1) {
+        let mean = squares.iter().sum::<f64>() / squares.len() as f64;
+        if mean > 0.0 {
+            total += squares.iter().map(|e| (e / mean - 1.0).powi(2)).sum::<f64>();
+            cells += squares.len() - 1;
+        }
+    }
+    total / cells.max(1) as f64
+}
+
+/// Mean and standard error of the held-out cells' errors; on the root scale for numbers, by the delta method, with tails no lighter
+/// than those of all columns of numbers; of levels as if two more cells were wrong and two right (Agresti & Coull 1998), so
+/// that none wrong of a few is not taken for certain.
+fn summary(scaling: &ColumnScaling, errors: &[(f64, f64)], tails: f64) -> Option<ExpectedError> {
     let n = errors.len();
     if n < 2 {
         return None;
     }
     let mean = |f: fn(&(f64, f64)) -> f64| errors.iter().map(f).sum::<f64>() / n as f64;
     let (ours, mean_fill) = (mean(|e| e.0), mean(|e| e.1));
-    let variance = errors.iter().map(|e| (e.0 - ours).powi(2)).sum::<f64>() / (n - 1) as f64;
-    let se = (variance / n as f64).sqrt();
     Some(match scaling {
         ColumnScaling::Number { sd, .. } => {
+            let variance = errors.iter().map(|e| (e.0 - ours).powi(2)).sum::<f64>() / (n - 1) as f64;
+            let variance = variance.max(tails * ours * ours);
             let rmse = ours.sqrt();
             ExpectedError {
                 error: rmse,
-                standard_error: se / (2.0 * rmse.max(1e-12)),
+                standard_error: (variance / n as f64).sqrt() / (2.0 * rmse.max(1e-12)),
                 mean_fill: mean_fill.sqrt(),
                 cells: n,
                 unit: *sd,
             }
         }
-        ColumnScaling::Levels { .. } => ExpectedError { error: ours, standard_error: se, mean_fill, cells: n, unit: 1.0 },
+        ColumnScaling::Levels { .. } => {
+            let all = n as f64 + 4.0;
+            let wrong = (ours * n as f64 + 2.0) / all;
+            let standard_error = (wrong * (1.0 - wrong) / all).sqrt();
+            ExpectedError { error: ours, standard_error, mean_fill, cells: n, unit: 1.0 }
+        }
     })
 }
 
@@ -608,5 +631,26 @@ impl VaeImputer {
             scatter(table, &gaps, values.into_iter())
         };
         in_pool(self.threads, || draws.into_par_iter().map(one_draw).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_without_a_wild_cell_has_the_tails_of_the_others() {
+        // Squared errors of one column alike, of the other with a wild one among them.
+        let (tame, wild) = (vec![1.0; 30], [vec![1.0; 29], vec![31.0]].concat());
+        // Mean 2: 29 of (1/2 − 1)² and one of (31/2 − 1)².
+        let want = (29.0 * 0.25 + 14.5 * 14.5) / 58.0;
+        let tails = tails([tame.clone(), wild, vec![0.0; 9], vec![5.0]].into_iter());
+        assert!((tails - want).abs() < 1e-12, "{tails} {want}");
+        let number = crate::data::scaling::number_scaling((0..60).map(f64::from).collect(), 16);
+        let errors: Vec<(f64, f64)> = tame.iter().map(|&e| (e, 4.0)).collect();
+        let e = summary(&number, &errors, tails).unwrap();
+        assert!((e.error - 1.0).abs() < 1e-12 && (e.mean_fill - 2.0).abs() < 1e-12);
+        assert!((e.standard_error - (want / 30.0).sqrt() / 2.0).abs() < 1e-12, "{e:?}");
+        assert!(summary(&number, &errors[..1], tails).is_none());
     }
 }

@@ -7,8 +7,7 @@ use ::polars::prelude::{
 
 use super::column::{CellForm, TextColumn};
 use super::{AT_ONCE, Chunk, CsvTable, Split, of_columns};
-use crate::data::numbers::Summary;
-use crate::data::profile::{float_values, integer_values};
+use crate::data::numbers::{Summary, float_values, integer_values};
 use crate::data::schema::Profile;
 use crate::error::Result;
 
