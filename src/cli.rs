@@ -7,21 +7,18 @@ mod apply;
 mod args;
 mod estimates;
 mod inspect;
+mod meter;
 mod output;
 mod uses;
 
 use std::fs::File;
-use std::io::{IsTerminal, Read, Seek, Write};
-use std::ops::ControlFlow;
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind as ClapKind;
-use indicatif::{ProgressBar, ProgressStyle};
 use lacuna::arrow::record_batch::RecordBatch;
 use lacuna::data::arrow::{to_batch, to_frame, write_csv};
 use lacuna::data::ipc;
@@ -34,6 +31,7 @@ use lacuna::{
 
 use apply::{begin, fit_within, is_whole, remove_checkpoint, stream};
 use args::{Cli, Command, Method, Shape};
+use meter::Meter;
 use output::{Output, Written};
 
 /// What ends the command early: one line, and the exit code.
@@ -235,70 +233,6 @@ const DONORS: usize = 5;
 fn knn_config(flags: &args::Model) -> KnnConfig {
     let default = KnnConfig::default();
     KnnConfig { k: flags.k.unwrap_or(default.k), threads: flags.threads, ..default }
-}
-
-/// Progress of a fit: a bar on a terminal, and anywhere how long it will take, if that is long.
-struct Meter {
-    bar: Option<ProgressBar>,
-    /// Whether the time it will take has been said, or is not worth saying.
-    estimated: AtomicBool,
-}
-
-/// A fit that takes less needs no warning.
-const LONG: Duration = Duration::from_secs(60);
-
-/// How long a fit will take at most, if that is long; `None` as long as too little of it is done to tell.
-fn estimate(p: &Progress) -> Option<Duration> {
-    (p.epoch >= 2 && p.elapsed >= Duration::from_secs(2)).then(|| p.elapsed.mul_f64(p.epochs as f64 / p.epoch as f64))
-}
-
-/// A time for people: `3 min`, `2.5 h`.
-fn about(time: Duration) -> String {
-    match time.as_secs_f64() / 60.0 {
-        minutes if minutes < 90.0 => format!("{:.0} min", minutes.ceil()),
-        minutes => format!("{:.1} h", minutes / 60.0),
-    }
-}
-
-impl Meter {
-    fn new(quiet: bool) -> Meter {
-        let estimated = AtomicBool::new(quiet);
-        if quiet || !std::io::stderr().is_terminal() {
-            return Meter { bar: None, estimated };
-        }
-        let style = ProgressStyle::with_template("{bar:24} epoch {pos} of {len} {msg}  {eta} left");
-        let bar = ProgressBar::new(0);
-        Meter { bar: Some(style.map_or(bar.clone(), |s| bar.with_style(s))), estimated }
-    }
-
-    fn show(&self, p: &Progress) -> ControlFlow<()> {
-        if let (false, Some(time)) = (self.estimated.load(Ordering::Relaxed), estimate(p)) {
-            self.estimated.store(true, Ordering::Relaxed);
-            if time > LONG {
-                let time = about(time);
-                let line =
-                    format!("this fit takes about {time} at most; --time-limit ends it sooner, with the best model so far");
-                match &self.bar {
-                    Some(bar) => bar.println(line),
-                    None => say(&format!("{line}\n")),
-                }
-            }
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_length(p.epochs as u64);
-            bar.set_position(p.epoch as u64);
-            if p.held_out_loss.is_finite() {
-                bar.set_message(format!(" held-out loss {:.4}", p.held_out_loss));
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// The table as read, with its schema.
@@ -850,15 +784,4 @@ fn compare(args: &args::Compare) -> Result<(), Failure> {
     Output::open(Path::new("-"))?.publish(|out| write_text(out, &text))?;
     say_warnings(source.warnings().iter().chain(schema.warnings()), args.table.quiet);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_told_as_people_tell_them() {
-        let minutes = |m: f64| about(Duration::from_secs_f64(60.0 * m));
-        assert_eq!([minutes(1.2), minutes(89.5), minutes(91.0), minutes(600.0)], ["2 min", "90 min", "1.5 h", "10.0 h"]);
-    }
 }
