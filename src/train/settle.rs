@@ -21,6 +21,9 @@ const DRAWS: usize = 4;
 /// The departures tried, and the changes of the logarithm of a scale.
 const DEPARTURES: [f32; 4] = [1.0, 0.75, 0.5, 0.25];
 const WIDER: [f32; 13] = [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+/// Standard errors by which held-out cells have to gain before a head departs. One would let networks into most tables that are
+/// linear: several departures of several heads are tried, and a small one gains by chance as easily as it loses.
+const PROOF: f64 = 1.5;
 /// Cells that the gain of all columns of a sort counts for in each of them.
 const OTHERS: f64 = 50.0;
 /// The prior of a change of scale: normal, worth so many cells.
@@ -123,9 +126,9 @@ fn heads_depart(heads: &[Head], cells: &[Vec<Cell>]) -> Vec<f32> {
             let (gain, error) = mean_and_error(own);
             let (gain_of_all, error_of_all) = mean_and_error(&all);
             if n < 2.0 {
-                return gain_of_all > error_of_all;
+                return gain_of_all > PROOF * error_of_all;
             }
-            n * gain + OTHERS * gain_of_all > (n * error).hypot(OTHERS * error_of_all)
+            n * gain + OTHERS * gain_of_all > PROOF * (n * error).hypot(OTHERS * error_of_all)
         };
         (0..DEPARTURES.len()).find(beyond_chance).map_or(0.0, |i| DEPARTURES[i])
     };
@@ -167,7 +170,9 @@ fn cells(trainer: &Trainer<'_>, members: &[Member]) -> Vec<Vec<Cell>> {
                     block.draw(vae, weights, e.broadcast((BLOCK, vae.latent)).expect("a row of noise has latent entries")).clone()
                 })
                 .collect();
-            for (r, &i) in some.iter().enumerate() {
+            // With nothing visible there is nothing to depart by but which cells are missing: where that depends on a value, the mean
+            // of such rows is another, and no relation is any less linear for it.
+            for (r, &i) in some.iter().enumerate().filter(|(r, _)| block.count[*r] > 0) {
                 let of_row = |(Head { column, .. }, _): &(&Head, &mut Vec<Cell>)| held.cells[(i, *column)];
                 for (head, cells) in vae.heads.iter().zip(&mut out).filter(of_row) {
                     let mut start = bias[head.eta.clone()].to_vec();
