@@ -39,7 +39,7 @@ pub mod impute {
     pub(crate) mod neighbours;
     mod store;
     pub(crate) mod support;
-    pub use crate::stand_in::{ExpectedError, FittedInfo, latent, vae};
+    pub use crate::stand_in::{ExpectedError, FittedInfo, vae};
     /// Row and modelled column.
     pub(crate) type Gap = (usize, usize);
 }

@@ -31,19 +31,6 @@ pub struct FittedInfo {
     pub warnings: Vec<Warning>,
 }
 
-pub mod latent {
-    use serde::{Deserialize, Serialize};
-
-    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-    pub struct LatentUse {
-        pub kl: Vec<f64>,
-        pub active: usize,
-        pub kl_visible: Vec<f64>,
-        pub active_visible: usize,
-        pub gain: f64,
-    }
-}
-
 pub mod vae {
     use std::sync::Arc;
 

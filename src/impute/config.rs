@@ -1,11 +1,10 @@
 //! What is stated of a fit of the variational autoencoder, and how a fit went.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-
-use crate::impute::latent::LatentUse;
 
 /// Configuration of the variational autoencoder; what is `None` follows from the table's shape.
 ///
@@ -188,3 +187,49 @@ pub struct Training {
     #[serde(default)]
     pub latent: Vec<LatentUse>,
 }
+
+/// What a network's latent units carry, measured on rows of its fit: all of it zero in a latent space that has collapsed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LatentUse {
+    /// Mean over rows of KL(q(z_u | x_o) ‖ N(0, 1)) a unit, nats: what a row's observed cells say about z with nothing visible to
+    /// the decoder, as in the plain autoencoder.
+    pub kl: Vec<f64>,
+    /// Units whose encoder mean varies over the rows by more than 0.01 (Burda et al. 2016, section 5.2).
+    pub active: usize,
+    /// Mean over rows of KL(q(z_u | x_o) ‖ p(z_u | x_o)) a unit, nats, with every observed cell visible: near zero where the
+    /// conditional prior knows all that the encoder does.
+    pub kl_visible: Vec<f64>,
+    /// Units whose conditional prior's mean varies by more than 0.01 over the rows, with every observed cell visible.
+    pub active_visible: usize,
+    /// What z is worth, nats a row: the mean of ln p(x_o) less Σ_j ln p(x_j), the same model's columns each by itself, with
+    /// nothing visible. The first is bounded from below with [`LatentUse::POINTS`] latent points, so that the gain is too.
+    pub gain: f64,
+}
+
+impl LatentUse {
+    /// Latent points of a row in the bound of the gain.
+    pub const POINTS: usize = 64;
+
+    /// Whether z is worth nothing: no unit says anything, or the decoder does not listen.
+    pub fn has_collapsed(&self) -> bool {
+        self.active == 0 || self.gain < USEFUL
+    }
+}
+
+impl fmt::Display for LatentUse {
+    /// One line: active units, KL and gain.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = self.kl.len();
+        let (total, visible): (f64, f64) = (self.kl.iter().sum(), self.kl_visible.iter().sum());
+        write!(
+            f,
+            "nothing visible: {} of {units} units active, KL {total:.2} nats, gain {:.2} nats; everything visible: {} active, KL \
+             {visible:.2} nats",
+            self.active, self.gain, self.active_visible
+        )
+    }
+}
+
+/// A z worth fewer nats a row than this is of no use.
+const USEFUL: f64 = 0.05;

@@ -1,17 +1,16 @@
 //! The latent space of a fitted model: rows to points, points to rows, and whether it is alive.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use ::polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, Series};
 use ndarray::{Array1, Array2, ArrayView1};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::data::polars::missing;
 use crate::data::scaling::{Features, Rows};
 use crate::data::table::Table;
 use crate::error::{Error, ErrorKind, Result};
+use crate::impute::config::LatentUse;
 use crate::impute::generate::{Generated, cells_of, not_generated};
 use crate::impute::vae::VaeImputer;
 use crate::impute::{ExpectedError, in_pool};
@@ -22,55 +21,10 @@ use crate::model::posterior::{BLOCK, Block};
 use crate::model::{Encoded, Vae};
 use crate::rng::{Purpose, normals, stream};
 
-/// What a network's latent units carry, measured on rows of its fit: all of it zero in a latent space that has collapsed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct LatentUse {
-    /// Mean over rows of KL(q(z_u | x_o) ‖ N(0, 1)) a unit, nats: what a row's observed cells say about z with nothing visible to
-    /// the decoder, as in the plain autoencoder.
-    pub kl: Vec<f64>,
-    /// Units whose encoder mean varies over the rows by more than 0.01 (Burda et al. 2016, section 5.2).
-    pub active: usize,
-    /// Mean over rows of KL(q(z_u | x_o) ‖ p(z_u | x_o)) a unit, nats, with every observed cell visible: near zero where the
-    /// conditional prior knows all that the encoder does.
-    pub kl_visible: Vec<f64>,
-    /// Units whose conditional prior's mean varies by more than 0.01 over the rows, with every observed cell visible.
-    pub active_visible: usize,
-    /// What z is worth, nats a row: the mean of ln p(x_o) less Σ_j ln p(x_j), the same model's columns each by itself, with
-    /// nothing visible. The first is bounded from below with [`LatentUse::POINTS`] latent points, so that the gain is too.
-    pub gain: f64,
-}
-
-impl LatentUse {
-    /// Latent points of a row in the bound of the gain.
-    pub const POINTS: usize = 64;
-
-    /// Whether z is worth nothing: no unit says anything, or the decoder does not listen.
-    pub fn has_collapsed(&self) -> bool {
-        self.active == 0 || self.gain < USEFUL
-    }
-}
-
-impl fmt::Display for LatentUse {
-    /// One line: active units, KL and gain.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = self.kl.len();
-        let (total, visible): (f64, f64) = (self.kl.iter().sum(), self.kl_visible.iter().sum());
-        write!(
-            f,
-            "nothing visible: {} of {units} units active, KL {total:.2} nats, gain {:.2} nats; everything visible: {} active, KL \
-             {visible:.2} nats",
-            self.active, self.gain, self.active_visible
-        )
-    }
-}
-
 /// Rows on which the latent space is looked at, at most.
 const ROWS_MOST: usize = 1000;
 /// A unit whose mean varies less than this says nothing.
 const ACTIVE: f64 = 0.01;
-/// A z worth fewer nats a row than this is of no use.
-const USEFUL: f64 = 0.05;
 
 /// What the latent units of one network carry, by rows of the fit.
 pub(super) fn latent_use(vae: &Vae, w: &[f32], view: &View<'_>, rows: &Rows<f32>, seed: u64) -> LatentUse {

@@ -42,9 +42,9 @@ use crate::rng::{self, Purpose, Stream};
 use uncertainty::{Added, appended, beside, csv_columns, indicator, spreads};
 
 pub use crate::data::arrow::fill::Form;
+pub use config::LatentUse;
 pub use generate::{Generate, Generated};
 pub use guidance::{Guidance, MissingInformation};
-pub use latent::LatentUse;
 pub use overimpute::Overimputed;
 pub use score::Scores;
 pub use uncertainty::{ColumnUncertainty, Spread};
