@@ -25,7 +25,7 @@ use crate::model::linear::{Start, View};
 use crate::rng::pair;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::pilot::{FamilyScore, choose};
-use crate::train::settle::{departures, settle};
+use crate::train::settle::{departs, settle};
 use crate::train::{Clock, Member, Plan, Trainer};
 
 impl VaeConfig {
@@ -230,11 +230,8 @@ impl VaeConfig {
                     // The pilot's held-out cells and noise are its own: it comes after the last member.
                     let pilot = trainer.run(data.plan.members, news.clone())?;
                     let scores = choose(&trainer, &candidates, &pilot);
-                    let gains = || {
-                        let departures = departures(&trainer, std::slice::from_ref(&pilot));
-                        scores.iter().flatten().zip(departures).any(|(score, by)| score.chosen && by > 0.0)
-                    };
-                    let departs = !plan.prove || gains();
+                    let chosen: Vec<bool> = scores.iter().flatten().map(|score| score.chosen).collect();
+                    let departs = !plan.prove || departs(&trainer, std::slice::from_ref(&pilot), |h| chosen[h]);
                     (scores, departs, pilot.timed_out)
                 }
                 (None, None) => {

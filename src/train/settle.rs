@@ -76,9 +76,20 @@ impl Cell {
     }
 }
 
-/// How far each head departs: as far as held-out cells gain by it beyond chance.
-pub(crate) fn departures(trainer: &Trainer<'_>, members: &[Member]) -> Vec<f32> {
-    heads_depart(&trainer.vae.heads, &cells(trainer, members))
+/// Whether a head departs of those that fills are asked of, as far as held-out cells gain by it beyond chance.
+pub(crate) fn departs(trainer: &Trainer<'_>, members: &[Member], chosen: impl Fn(usize) -> bool) -> bool {
+    let (heads, asked) = (&trainer.vae.heads, asked(trainer));
+    let departures = heads_depart(heads, &asked, &cells(trainer, members));
+    (0..heads.len()).any(|h| asked[h] && chosen(h) && departures[h] > 0.0)
+}
+
+/// Per head, whether its column has gaps; all of them where none has. Of a column without gaps the held-out cells are those of rows
+/// that show others. Where it decides which cells others miss, these are no sample of the table, and a network gains by what is
+/// only their choice: x from y, where rows of large x miss their y.
+fn asked(trainer: &Trainer<'_>) -> Vec<bool> {
+    let of = |h: &Head| trainer.rows.target.column(h.column).iter().any(|x| x.is_nan());
+    let gaps: Vec<bool> = trainer.vae.heads.iter().map(of).collect();
+    if gaps.contains(&true) { gaps } else { vec![true; gaps.len()] }
 }
 
 /// Settles the members' heads, each by the held-out cells of all.
@@ -86,7 +97,7 @@ pub(crate) fn settle(trainer: &Trainer<'_>, members: &mut [Member]) {
     let cells = cells(trainer, members);
     let heads = &trainer.vae.heads;
     let bias = marginal_bias(heads, trainer.scaling);
-    let departures = if trainer.plan.prove { heads_depart(heads, &cells) } else { vec![1.0; heads.len()] };
+    let departures = if trainer.plan.prove { heads_depart(heads, &asked(trainer), &cells) } else { vec![1.0; heads.len()] };
     for ((head, cells), departure) in heads.iter().zip(&cells).zip(departures) {
         let wider = head.law.scale_output().filter(|_| departure > 0.0).map(|at| (at, wider(&head.law, cells, departure, at)));
         members.iter_mut().for_each(|m| trainer.vae.settle(&mut m.weights, head, &bias, departure, wider));
@@ -103,8 +114,9 @@ fn is_levels(law: &Law) -> bool {
     Likelihood::<f32>::outcomes(law) > 1
 }
 
-/// A column's few cells are judged together with what the other columns of its sort gain: those count as [`OTHERS`] cells.
-fn heads_depart(heads: &[Head], cells: &[Vec<Cell>]) -> Vec<f32> {
+/// A column's few cells are judged together with what the other columns of its sort gain that fills are `asked` of: those count as
+/// [`OTHERS`] cells.
+fn heads_depart(heads: &[Head], asked: &[bool], cells: &[Vec<Cell>]) -> Vec<f32> {
     // Per head and departure: what each cell gains by it.
     let gains = |(head, cells): (&Head, &Vec<Cell>)| -> Vec<Vec<f64>> {
         let law = &head.law;
@@ -119,12 +131,12 @@ fn heads_depart(heads: &[Head], cells: &[Vec<Cell>]) -> Vec<f32> {
         }
         let beyond_chance = |i: &usize| {
             let own = &gains[h][*i];
-            let alike =
-                (0..heads.len()).filter(|&g| is_settled(&heads[g].law) && is_levels(&heads[g].law) == is_levels(&heads[h].law));
+            let of_sort = |g: &usize| is_settled(&heads[*g].law) && is_levels(&heads[*g].law) == is_levels(&heads[h].law);
+            let alike = (0..heads.len()).filter(of_sort).filter(|&g| asked[g]);
             let all: Vec<f64> = alike.flat_map(|g| &gains[g][*i]).copied().collect();
             let n = own.len() as f64;
             let (gain, error) = mean_and_error(own);
-            let (gain_of_all, error_of_all) = mean_and_error(&all);
+            let (gain_of_all, error_of_all) = if all.len() < 2 { (0.0, 0.0) } else { mean_and_error(&all) };
             if n < 2.0 {
                 return gain_of_all > PROOF * error_of_all;
             }
@@ -213,7 +225,7 @@ mod tests {
     #[test]
     fn a_head_departs_as_far_as_held_out_cells_gain() {
         let head = |column| Head { law: gaussian(), eta: 2 * column..2 * column + 2, column };
-        let departure = |cells: Vec<Cell>| heads_depart(&[head(0)], &[cells])[0];
+        let departure = |cells: Vec<Cell>| heads_depart(&[head(0)], &[true], &[cells])[0];
         let noise = |_: f64, rng: &mut Stream| -> f64 { StandardNormal.sample(rng) };
         assert_eq!(departure(cells(200, 0.5, 0.0, |mean, _| mean)), 1.0);
         assert_eq!(departure(cells(200, 0.5, 0.0, noise)), 0.0);
@@ -223,8 +235,11 @@ mod tests {
         assert_eq!(departure(Vec::new()), 0.0);
         // A column of three cells goes with the others, one of many cells its own way.
         let others = || cells(200, 0.5, 0.0, |mean, _| mean);
-        assert_eq!(heads_depart(&[head(0), head(1)], &[others(), cells(3, 0.5, 0.0, |mean, _| mean)]), [1.0, 1.0]);
-        assert_eq!(heads_depart(&[head(0), head(1)], &[others(), cells(600, 0.5, 0.0, noise)]), [1.0, 0.0]);
+        assert_eq!(heads_depart(&[head(0), head(1)], &[true; 2], &[others(), cells(3, 0.5, 0.0, |mean, _| mean)]), [1.0, 1.0]);
+        assert_eq!(heads_depart(&[head(0), head(1)], &[true; 2], &[others(), cells(600, 0.5, 0.0, noise)]), [1.0, 0.0]);
+        // One that has no gaps does not speak for others.
+        let of = |asked| heads_depart(&[head(0), head(1)], &[asked, true], &[others(), cells(3, 0.5, 0.0, noise)])[1];
+        assert_eq!([of(true), of(false)], [1.0, 0.0]);
     }
 
     #[test]
