@@ -24,6 +24,7 @@ use crate::model::Vae;
 use crate::model::linear::{Start, View};
 use crate::rng::pair;
 use crate::train::checkpoint::Checkpoint;
+use crate::train::curvature::bends;
 use crate::train::pilot::{FamilyScore, choose};
 use crate::train::settle::{departs, settle};
 use crate::train::{Clock, Member, Plan, Trainer};
@@ -221,7 +222,7 @@ impl VaeConfig {
         let (news, inbox) = channel();
         let work = || {
             let kept = data.checkpoint.as_ref().map_or(Ok(None), |c| c.choice(&candidates))?;
-            // Where held-out cells gain nothing by the pilot's network, the model stays the linear one.
+            // Where nothing bends and held-out cells gain nothing by the pilot's network, the model stays the linear one.
             let (scores, departs, timed_out) = match (kept, &pilot) {
                 (Some((scores, departs)), _) => (scores, departs, false),
                 (None, Some(plan)) => {
@@ -231,7 +232,8 @@ impl VaeConfig {
                     let pilot = trainer.run(data.plan.members, news.clone())?;
                     let scores = choose(&trainer, &candidates, &pilot);
                     let chosen: Vec<bool> = scores.iter().flatten().map(|score| score.chosen).collect();
-                    let departs = !plan.prove || departs(&trainer, std::slice::from_ref(&pilot), |h| chosen[h]);
+                    let gains = || departs(&trainer, std::slice::from_ref(&pilot), |h| chosen[h]);
+                    let departs = !plan.prove || bends(&trainer) || gains();
                     (scores, departs, pilot.timed_out)
                 }
                 (None, None) => {

@@ -489,18 +489,18 @@ impl Moments {
 
 /// Entries of the lower triangle of a matrix of so many rows.
 #[inline(always)]
-const fn triangle(k: usize) -> usize {
+pub(crate) const fn triangle(k: usize) -> usize {
     k * (k + 1) / 2
 }
 
 #[inline(always)]
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// The Cholesky factor L of a positive definite matrix, in its place: lower triangles, row by row.
 #[inline(always)]
-fn factor(a: &mut [f64], k: usize) {
+pub(crate) fn factor(a: &mut [f64], k: usize) {
     for i in 0..k {
         let (above, row) = a.split_at_mut(triangle(i));
         for j in 0..i {
@@ -514,7 +514,7 @@ fn factor(a: &mut [f64], k: usize) {
 
 /// b ← L⁻¹ b.
 #[inline(always)]
-fn solve_lower(l: &[f64], b: &mut [f64]) {
+pub(crate) fn solve_lower(l: &[f64], b: &mut [f64]) {
     for i in 0..b.len() {
         let row = &l[triangle(i)..triangle(i + 1)];
         b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];

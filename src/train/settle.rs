@@ -14,7 +14,7 @@ use crate::likelihood::{Head, Law, Likelihood, log_sum_exp};
 use crate::model::marginal_bias;
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
-use crate::train::{Member, Trainer, fill_loss, mean_and_error, show_block};
+use crate::train::{Member, Trainer, asked, fill_loss, mean_and_error, show_block};
 
 /// Latent points that a held-out cell's score averages over.
 const DRAWS: usize = 4;
@@ -78,18 +78,15 @@ impl Cell {
 
 /// Whether a head departs of those that fills are asked of, as far as held-out cells gain by it beyond chance.
 pub(crate) fn departs(trainer: &Trainer<'_>, members: &[Member], chosen: impl Fn(usize) -> bool) -> bool {
-    let (heads, asked) = (&trainer.vae.heads, asked(trainer));
+    let (heads, asked) = (&trainer.vae.heads, asked_of(trainer));
     let departures = heads_depart(heads, &asked, &cells(trainer, members));
     (0..heads.len()).any(|h| asked[h] && chosen(h) && departures[h] > 0.0)
 }
 
-/// Per head, whether its column has gaps; all of them where none has. Of a column without gaps the held-out cells are those of rows
-/// that show others. Where it decides which cells others miss, these are no sample of the table, and a network gains by what is
-/// only their choice: x from y, where rows of large x miss their y.
-fn asked(trainer: &Trainer<'_>) -> Vec<bool> {
-    let of = |h: &Head| trainer.rows.target.column(h.column).iter().any(|x| x.is_nan());
-    let gaps: Vec<bool> = trainer.vae.heads.iter().map(of).collect();
-    if gaps.contains(&true) { gaps } else { vec![true; gaps.len()] }
+/// Per head, whether fills are asked of its column.
+fn asked_of(trainer: &Trainer<'_>) -> Vec<bool> {
+    let asked = asked(trainer);
+    trainer.vae.heads.iter().map(|head| asked[head.column]).collect()
 }
 
 /// Settles the members' heads, each by the held-out cells of all.
@@ -97,7 +94,7 @@ pub(crate) fn settle(trainer: &Trainer<'_>, members: &mut [Member]) {
     let cells = cells(trainer, members);
     let heads = &trainer.vae.heads;
     let bias = marginal_bias(heads, trainer.scaling);
-    let departures = if trainer.plan.prove { heads_depart(heads, &asked(trainer), &cells) } else { vec![1.0; heads.len()] };
+    let departures = if trainer.plan.prove { heads_depart(heads, &asked_of(trainer), &cells) } else { vec![1.0; heads.len()] };
     for ((head, cells), departure) in heads.iter().zip(&cells).zip(departures) {
         let wider = head.law.scale_output().filter(|_| departure > 0.0).map(|at| (at, wider(&head.law, cells, departure, at)));
         members.iter_mut().for_each(|m| trainer.vae.settle(&mut m.weights, head, &bias, departure, wider));
