@@ -250,10 +250,15 @@ impl Law {
         }
     }
 
-    /// The outputs that say where a density lies and how wide it is, and what their gradients count for in the training of fills: σ, held
-    /// within [`SIGMA`]; σ² beside a point mass, where the rest has the heaviest tails.
+    /// Outputs and what their gradients count for in the training of fills. Those that say where a density lies and how wide it is: σ, held
+    /// within [`SIGMA`]; σ² beside a point mass, where the rest has the heaviest tails. Those of levels: the logarithm of how many there
+    /// are, for the more they are the longer a network takes to tell them apart.
     #[inline(always)]
     pub fn counts_for<F: Real>(&self, eta: &[F]) -> Option<(std::ops::Range<usize>, F)> {
+        if let Law::Categorical(_) | Law::Ordinal(_) = self {
+            let levels = Likelihood::<F>::outcomes(self) as f64;
+            return Some((0..eta.len(), F::of(levels.ln().max(1.0))));
+        }
         let at = self.scale_output()?;
         let sd = bounded(eta[at], LN_SCALE_LIMIT).0.fast_exp();
         let sd = sd.max(F::of(SIGMA.0)).min(F::of(SIGMA.1));
