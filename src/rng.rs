@@ -66,8 +66,8 @@ pub(crate) fn normals(shape: (usize, usize), rng: &mut Stream) -> Array2<f32> {
 }
 
 /// Standard normal numbers into a buffer, row by row.
-pub(crate) fn fill_normals(out: &mut Array2<f32>, rng: &mut Stream) {
-    out.iter_mut().for_each(|x| {
+pub(crate) fn fill_normals<'a>(out: impl IntoIterator<Item = &'a mut f32>, rng: &mut Stream) {
+    out.into_iter().for_each(|x| {
         let e: f64 = StandardNormal.sample(rng);
         *x = e as f32;
     });

@@ -424,6 +424,7 @@ impl<F: Real> Likelihood<F> for Law {
     fn outcomes(&self) -> usize {
         each!(self, l => Likelihood::<F>::outcomes(l))
     }
+    #[inline(always)]
     fn log_prob_grad(&self, eta: &[F], x: F, d_eta: &mut [F]) -> F {
         each!(self, l => l.log_prob_grad(eta, x, d_eta))
     }

@@ -9,13 +9,15 @@
 //! only (Mattei & Frellsen 2019), conditional on what is visible (Ivanov et al. 2019); the second trains the path that
 //! fills take (Sohn et al. 2015, section 4.2). β weighs the divergence ([`Divergence`]).
 
+use std::ops::Range;
+
 use ndarray::{Array1, Array2, Axis};
 
 use crate::data::scaling::Features;
 use crate::kernel::{Real, vectorised};
 use crate::likelihood::{Head, Likelihood, log_sum_exp};
 use crate::model::net::{flat, flat_mut};
-use crate::model::{Context, Decoded, Encoded, Gaussians, Vae};
+use crate::model::{Context, Decoded, Encoded, Gaussians, SHARD, Vae};
 
 /// Rows of a minibatch shard.
 #[derive(Debug)]
@@ -143,8 +145,8 @@ pub(crate) struct Workspace<F> {
     decoded: Decoded<F>,
     /// (n, K): log w, and w̃ in the backward pass.
     log_w: Array2<F>,
-    /// β of each unit, (latent,): of rows with nothing visible, and of others.
-    beta: [Vec<F>; 2],
+    /// β of each unit, (latent,): of a shard's rows with nothing visible, and of its others.
+    beta: Vec<[Vec<F>; 2]>,
     /// (n, width).
     dh: Array2<F>,
     d_eta: Array2<F>,
@@ -152,12 +154,12 @@ pub(crate) struct Workspace<F> {
 
 impl<F: Real> Workspace<F> {
     pub fn new(vae: &Vae, n: usize, k: usize) -> Workspace<F> {
-        let decoded: Decoded<F> = vae.decoded(n * k);
+        let decoded: Decoded<F> = vae.decoded(n, k);
         Workspace {
             context: vae.context(n),
             encoded: vae.encoded(n),
             log_w: Array2::zeros((n, k)),
-            beta: [0, 1].map(|_| vec![F::one(); vae.latent]),
+            beta: (0..n.div_ceil(SHARD)).map(|_| [0, 1].map(|_| vec![F::one(); vae.latent])).collect(),
             dh: Array2::zeros((n, vae.prior.width)),
             d_eta: Array2::zeros(decoded.eta.raw_dim()),
             decoded,
@@ -185,9 +187,12 @@ impl<F: Real> Workspace<F> {
         let proposal = match batch.proposal {
             Proposal::Encoder => {
                 vae.encode(w, &batch.observed, encoded);
-                beta.iter_mut().for_each(|b| b.fill(divergence.weight));
+                beta.iter_mut().flatten().for_each(|b| b.fill(divergence.weight));
                 if divergence.free > F::zero() {
-                    open_units(&encoded.posterior, &batch.count, divergence.free, &mut beta[0]);
+                    for (shard, [beta, _]) in beta.iter_mut().enumerate() {
+                        let rows = shard * SHARD..batch.count.len().min((shard + 1) * SHARD);
+                        open_units(&encoded.posterior, &batch.count, rows, divergence.free, beta);
+                    }
                 }
                 &encoded.posterior
             }
@@ -213,7 +218,7 @@ impl<F: Real> Workspace<F> {
                     if batch.proposal == Proposal::Encoder {
                         let at = r * latent..(r + 1) * latent;
                         let (z, noise) = (&z[at.clone()], &noise[at]);
-                        let beta = &beta[usize::from(batch.count[i] > 0)];
+                        let beta = &beta[i / SHARD][usize::from(batch.count[i] > 0)];
                         *log_w += log_prior_over_proposal(&context.prior, &encoded.posterior, i, z, noise, beta);
                     }
                 }
@@ -261,7 +266,7 @@ impl<F: Real> Workspace<F> {
         let q = &mut encoded.posterior;
         for (r, &share) in share.iter().enumerate() {
             let i = r / k;
-            let beta = &beta[usize::from(batch.count[i] > 0)];
+            let beta = &beta[i / SHARD][usize::from(batch.count[i] > 0)];
             for u in 0..latent {
                 let beta = beta[u];
                 let (e, g) = (batch.noise[(r, u)], decoded.dz[(r, u)]);
@@ -324,9 +329,9 @@ fn count_by_scale<F: Real>(heads: &[Head], outputs: usize, eta: &[F], d_eta: &mu
     );
 }
 
-/// Sets β to zero for units whose mean divergence from N(0, 1), over the rows with nothing visible, is below `free` nats.
-fn open_units<F: Real>(q: &Gaussians<F>, count: &Array1<usize>, free: F, beta: &mut [F]) {
-    let rows = || count.iter().enumerate().filter(|(_, visible)| **visible == 0).map(|(i, _)| i);
+/// Sets β to zero for units whose mean divergence from N(0, 1), over those of some rows with nothing visible, is below `free` nats.
+fn open_units<F: Real>(q: &Gaussians<F>, count: &Array1<usize>, of: Range<usize>, free: F, beta: &mut [F]) {
+    let rows = || of.clone().filter(|&i| count[i] == 0);
     let n = F::of(rows().count().max(1) as f64);
     for (u, beta) in beta.iter_mut().enumerate() {
         let kl = |i: usize| {

@@ -25,8 +25,9 @@ const RANK_MOST: usize = 16;
 /// Levels of a column whose indicators take part, at most; and indicators of a table.
 const CLASSES_MOST: usize = 16;
 const INDICATORS_MOST: usize = 512;
-/// Iterations of EM: with the rotation, twenty suffice.
+/// Iterations of EM: with the rotation, twenty suffice to choose the prior by.
 const ITERATIONS: usize = 40;
+const TRIED_ITERATIONS: usize = 20;
 /// Rows and cells of the table that EM sees, at most, and when it is run again and again to choose the prior.
 const ROWS_MOST: usize = 5000;
 const CELLS_MOST: usize = 1_000_000;
@@ -34,7 +35,7 @@ const FEW_CELLS: usize = 100_000;
 /// Draws of the parameters, at least and at most, and what all of them may cost in operations; iterations of a draw that goes
 /// over more than so many cells, where it is near where it starts.
 const DRAWS: (usize, usize) = (5, 40);
-const DRAWS_WORK: f64 = 3e9;
+const DRAWS_WORK: f64 = 5e8;
 const MANY_CELLS: usize = 20_000;
 const FEW_ITERATIONS: usize = 12;
 /// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.
@@ -288,14 +289,14 @@ impl FactorAnalysis {
     }
 
     /// EM on some rows, which count for their weights. `strength`: the prior's cells of noise.
-    fn fit(of: &Source<'_>, some: &[usize], strength: f64) -> FactorAnalysis {
+    fn fit(of: &Source<'_>, some: &[usize], strength: f64, iterations: usize) -> FactorAnalysis {
         let mut model = FactorAnalysis::blank(of.scaling);
         // Any start but zero will do, which EM would stay at.
         let sd = (0.5 / model.rank.max(1) as f64).sqrt();
         let mut rng = stream(of.seed, Purpose::Linear, 0);
         model.loading.iter_mut().for_each(|w| *w = sd * Distribution::<f64>::sample(&StandardNormal, &mut rng));
         model.noise.fill(0.5);
-        model.em(of, some, strength, ITERATIONS)
+        model.em(of, some, strength, iterations)
     }
 
     /// So many iterations of EM from where the model stands.
@@ -495,7 +496,14 @@ pub(crate) const fn triangle(k: usize) -> usize {
 
 #[inline(always)]
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    // By lanes, which vectorises: in sequence every sum would wait for the one before.
+    const LANES: usize = 4;
+    let n = a.len().min(b.len());
+    let (a, b) = (a[..n].chunks_exact(LANES), b[..n].chunks_exact(LANES));
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+    let mut lanes = [0.0; LANES];
+    a.zip(b).for_each(|(a, b)| (0..LANES).for_each(|l| lanes[l] += a[l] * b[l]));
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + rest
 }
 
 /// The Cholesky factor L of a positive definite matrix, in its place: lower triangles, row by row.
@@ -583,14 +591,17 @@ impl Start {
         let folds = if few.len() < 300 { FOLDS } else { 1 };
         let error = |&strength: &f64| -> f64 {
             let parts = (0..folds).map(|fold| part(&few, fold));
-            parts.map(|(others, of)| FactorAnalysis::fit(&source, &others, strength).error(&source, &of)).sum()
+            parts.map(|(others, of)| FactorAnalysis::fit(&source, &others, strength, TRIED_ITERATIONS).error(&source, &of)).sum()
         };
         let errors: Vec<f64> = STRENGTHS.par_iter().map(error).collect();
         let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap_or(0);
         let all = at_most(ROWS_MOST, CELLS_MOST);
-        let whole = FactorAnalysis::fit(&source, &all, STRENGTHS[best]);
+        let whole = FactorAnalysis::fit(&source, &all, STRENGTHS[best], ITERATIONS);
         let parts = match n <= FOLDED_MOST && n * d <= FEW_CELLS {
-            true => (0..FOLDS).into_par_iter().map(|f| FactorAnalysis::fit(&source, &part(&all, f).0, STRENGTHS[best])).collect(),
+            true => (0..FOLDS)
+                .into_par_iter()
+                .map(|f| FactorAnalysis::fit(&source, &part(&all, f).0, STRENGTHS[best], ITERATIONS))
+                .collect(),
             false => Vec::new(),
         };
         let strength = if all.len() < PLENTY * (d + 1) { STRENGTHS[best] } else { STRENGTHS[0] };
@@ -698,7 +709,7 @@ mod tests {
         let (scaling, rows, _, loading, sd) = simulated(4000, 0.3);
         let source = Source { scaling: &scaling, rows: &rows, weights: None, seed: 1 };
         let all: Vec<usize> = (0..4000).collect();
-        let model = FactorAnalysis::fit(&source, &all, 0.003);
+        let model = FactorAnalysis::fit(&source, &all, 0.003, ITERATIONS);
         for i in 0..5 {
             for j in 0..5 {
                 let noise = if i == j { model.noise[i] } else { 0.0 };
@@ -811,8 +822,8 @@ mod tests {
         let twice: Vec<usize> = few.iter().chain(&few[..5]).copied().collect();
         let weights: Vec<f64> = (0..60).map(|i| if i < 5 { 2.0 } else { 1.0 }).collect();
         let source = Source { scaling: &scaling, rows: &rows, weights: None, seed: 1 };
-        let weighted = FactorAnalysis::fit(&Source { weights: Some(&weights), ..source }, &few, 1.0);
-        let repeated = FactorAnalysis::fit(&source, &twice, 1.0);
+        let weighted = FactorAnalysis::fit(&Source { weights: Some(&weights), ..source }, &few, 1.0, ITERATIONS);
+        let repeated = FactorAnalysis::fit(&source, &twice, 1.0, ITERATIONS);
         assert!(weighted.noise.iter().zip(&repeated.noise).all(|(a, b)| (a - b).abs() < 1e-9));
     }
 }

@@ -251,14 +251,14 @@ impl Vae {
 
     /// Buffers for `n` rows.
     pub fn encoded<F: Real>(&self, n: usize) -> Encoded<F> {
-        Encoded { tape: Tape::new(&self.encoder, n), posterior: Gaussians::new(n, self.latent) }
+        Encoded { tape: Tape::new(&self.encoder, n, parts(n)), posterior: Gaussians::new(n, self.latent) }
     }
 
     /// Buffers for `n` rows.
     pub fn context<F: Real>(&self, n: usize) -> Context<F> {
         let width = || Array2::zeros((n, self.prior.width));
         Context {
-            tape: Tape::new(&self.prior, n),
+            tape: Tape::new(&self.prior, n, parts(n)),
             gate: Array1::zeros(n),
             context: width(),
             first: width(),
@@ -268,11 +268,12 @@ impl Vae {
         }
     }
 
-    /// Buffers for `n` rows with `k` draws each: give `rows = n k`.
-    pub fn decoded<F: Real>(&self, rows: usize) -> Decoded<F> {
+    /// Buffers for `n` rows with `k` draws each.
+    pub fn decoded<F: Real>(&self, n: usize, k: usize) -> Decoded<F> {
+        let rows = n * k;
         let z = || Array2::zeros((rows, self.latent));
         let dh = Array2::zeros((rows, self.decoder.width));
-        Decoded { tape: Tape::new(&self.decoder, rows), z: z(), dz: z(), dh, eta: Array2::zeros((rows, self.outputs)) }
+        Decoded { tape: Tape::new(&self.decoder, rows, parts(n)), z: z(), dz: z(), dh, eta: Array2::zeros((rows, self.outputs)) }
     }
 
     /// q(z | x_o) from the features of the observed cells, (n, features).
@@ -294,10 +295,11 @@ impl Vae {
         grad: &mut [F],
     ) {
         pass.posterior.backward(None);
-        self.encoder_out.backward_weights(pass.tape.output(), &pass.posterior.raw, beta, grad);
+        self.encoder_out.backward_weights(pass.tape.output(), &pass.posterior.raw, pass.tape.parts, beta, grad);
         self.encoder_out.backward_inputs(w, &pass.posterior.raw, F::zero(), dh);
         self.encoder.backward(w, &mut pass.tape, dh, beta, grad);
-        self.encoder_in.backward_weights(observed, pass.tape.first(), beta, grad);
+        let (first, room) = pass.tape.first_and_room();
+        self.encoder_in.backward_weights(observed, first, room, beta, grad);
     }
 
     /// What the visible cells say, from their features, (n, features), and their number, (n,).
@@ -349,20 +351,21 @@ impl Vae {
         grad: &mut [F],
     ) {
         let one_draw = pass.z.nrows() == context.first.nrows();
+        let parts = pass.tape.parts;
         if let Some(layer) = &self.visible_linear {
             let d_linear = if one_draw { &pass.eta } else { sum_draws(&pass.eta, &mut context.linear) };
-            layer.backward_weights(visible, d_linear, beta, grad);
+            layer.backward_weights(visible, d_linear, pass.tape.room(), beta, grad);
         }
-        self.decoder_out.backward_weights(pass.tape.output(), &pass.eta, beta, grad);
-        self.latent_linear.backward_weights(pass.z.view(), &pass.eta, beta, grad);
+        self.decoder_out.backward_weights(pass.tape.output(), &pass.eta, parts, beta, grad);
+        self.latent_linear.backward_weights(pass.z.view(), &pass.eta, parts, beta, grad);
         self.decoder_out.backward_inputs(w, &pass.eta, F::zero(), &mut pass.dh);
         self.decoder.backward(w, &mut pass.tape, &mut pass.dh, beta, grad);
         let ds = pass.tape.first();
-        self.latent_in.backward_weights(pass.z.view(), ds, beta, grad);
+        self.latent_in.backward_weights(pass.z.view(), ds, parts, beta, grad);
         self.latent_in.backward_inputs(w, ds, F::zero(), &mut pass.dz);
         self.latent_linear.backward_inputs(w, &pass.eta, F::one(), &mut pass.dz);
         let d_first = if one_draw { &*ds } else { sum_draws(ds, &mut context.first) };
-        self.context_in.backward_weights(context.context.view(), d_first, beta, grad);
+        self.context_in.backward_weights(context.context.view(), d_first, parts, beta, grad);
         let [transposed] = context.transposed.of(w, std::slice::from_ref(&self.context_in)) else { unreachable!("one layer") };
         F::product(F::one(), d_first.view(), transposed.view(), F::zero(), context.context.view_mut());
     }
@@ -373,10 +376,11 @@ impl Vae {
         for (mut dh, &gate) in pass.context.rows_mut().into_iter().zip(&pass.gate) {
             dh.mapv_inplace(|d| d * gate);
         }
-        self.prior_out.backward_weights(pass.tape.output(), &pass.prior.raw, beta, grad);
+        self.prior_out.backward_weights(pass.tape.output(), &pass.prior.raw, pass.tape.parts, beta, grad);
         self.prior_out.backward_inputs(w, &pass.prior.raw, F::one(), &mut pass.context);
         self.prior.backward(w, &mut pass.tape, &mut pass.context, beta, grad);
-        self.prior_in.backward_weights(visible, pass.tape.first(), beta, grad);
+        let (first, room) = pass.tape.first_and_room();
+        self.prior_in.backward_weights(visible, first, room, beta, grad);
     }
 }
 
@@ -397,6 +401,15 @@ pub(crate) fn marginal_bias<F: Real>(heads: &[Head], scaling: &crate::data::scal
         }
     }
     bias
+}
+
+/// Rows of a shard: sums over rows are of shards first, then of these, so that they come out the same whether shards are passed
+/// together or by a thread each.
+pub(crate) const SHARD: usize = 128;
+
+/// The shards of so many rows.
+fn parts(n: usize) -> usize {
+    n.div_ceil(SHARD).max(1)
 }
 
 /// Sums over the draws of a row: (n k, m) → (n, m).

@@ -3,12 +3,12 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use ndarray_rand::RandomExt;
 use ndarray_rand::rand_distr::StandardNormal;
 
 use crate::data::scaling::{FeatureShape, Features};
-use crate::kernel::{Real, bias_silu, column_sums, gather, multiply, scatter, transpose};
+use crate::kernel::{Real, add, bias_silu, column_sums, gather, multiply, scatter, transpose};
 use crate::rng::Stream;
 
 /// Hands out ranges of the flat weight vector.
@@ -68,13 +68,18 @@ impl Dense {
         self.product(w, x, F::one(), y.view_mut());
     }
 
-    /// `grad ← beta · grad + (∂/∂W, ∂/∂b)` in this layer's ranges.
-    pub fn backward_weights<F: Real>(&self, x: ArrayView2<F>, dy: &Array2<F>, beta: F, grad: &mut [F]) {
-        let at = &mut grad[self.weight.clone()];
-        let dw = ArrayViewMut2::from_shape((self.inputs, self.outputs), at).expect("the range fits the shape");
-        F::product(F::one(), x.t(), dy.view(), beta, dw);
-        if !self.bias.is_empty() {
-            column_sums(flat(dy), beta, &mut grad[self.bias.clone()]);
+    /// `grad ← beta · grad + (∂/∂W, ∂/∂b)` in this layer's ranges: a sum for each of so many equal parts of the rows, then of these.
+    pub fn backward_weights<F: Real>(&self, x: ArrayView2<F>, dy: &Array2<F>, parts: usize, beta: F, grad: &mut [F]) {
+        let rows = x.nrows().div_ceil(parts).max(1);
+        let mut beta = beta;
+        for (x, dy) in x.axis_chunks_iter(Axis(0), rows).zip(dy.axis_chunks_iter(Axis(0), rows)) {
+            let at = &mut grad[self.weight.clone()];
+            let dw = ArrayViewMut2::from_shape((self.inputs, self.outputs), at).expect("the range fits the shape");
+            F::product(F::one(), x.t(), dy, beta, dw);
+            if !self.bias.is_empty() {
+                column_sums(dy.to_slice().expect("buffers are in standard layout"), beta, &mut grad[self.bias.clone()]);
+            }
+            beta = F::one();
         }
     }
 
@@ -149,15 +154,34 @@ impl Input {
         }
     }
 
-    /// `grad ← beta · grad + ∂/∂W` in this layer's range; beta is zero or one.
-    pub fn backward_weights<F: Real>(&self, x: &Features<F>, dy: &Array2<F>, beta: F, grad: &mut [F]) {
-        self.dense.backward_weights(x.dense.view(), dy, beta, grad);
-        if self.columns > 0 {
-            let table = &mut grad[self.table.clone()];
-            if beta == F::zero() {
+    /// `grad ← beta · grad + ∂/∂W` in this layer's range; beta is zero or one. As [`Dense::backward_weights`]; `room` is a buffer
+    /// for a part's own sum.
+    pub fn backward_weights<F: Real>(
+        &self,
+        x: &Features<F>,
+        dy: &Array2<F>,
+        (parts, room): (usize, &mut Vec<F>),
+        beta: F,
+        grad: &mut [F],
+    ) {
+        self.dense.backward_weights(x.dense.view(), dy, parts, beta, grad);
+        if self.columns == 0 {
+            return;
+        }
+        let table = &mut grad[self.table.clone()];
+        let (columns, outputs) = (self.columns, self.dense.outputs);
+        let rows = dy.nrows().div_ceil(parts).max(1);
+        let each = flat(&x.places).chunks(rows * columns).zip(flat(dy).chunks(rows * outputs));
+        for (part, (places, dy)) in each.enumerate() {
+            if part == 0 && beta == F::zero() {
                 table.fill(F::zero());
+                scatter(table, places, columns, dy, outputs);
+            } else {
+                room.clear();
+                room.resize(table.len(), F::zero());
+                scatter(room, places, columns, dy, outputs);
+                add(table, room);
             }
-            scatter(table, flat(&x.places), self.columns, flat(dy), self.dense.outputs);
         }
     }
 }
@@ -179,17 +203,30 @@ pub(crate) struct Tape<F> {
     slope: Vec<Array2<F>>,
     post: Vec<Array2<F>>,
     pub transposed: Transposed<F>,
+    /// Into how many parts the rows are cut for sums over them.
+    pub parts: usize,
+    room: Vec<F>,
 }
 
 impl<F: Real> Tape<F> {
-    pub fn new(trunk: &Trunk, n: usize) -> Tape<F> {
+    pub fn new(trunk: &Trunk, n: usize, parts: usize) -> Tape<F> {
         let buffers = || (0..=trunk.layers.len()).map(|_| Array2::zeros((n, trunk.width))).collect();
-        Tape { slope: buffers(), post: buffers(), transposed: Transposed::new() }
+        Tape { slope: buffers(), post: buffers(), transposed: Transposed::new(), parts, room: Vec::new() }
     }
 
     /// Where the caller puts the first pre-activation, and finds its gradient after the backward pass.
     pub fn first(&mut self) -> &mut Array2<F> {
         &mut self.slope[0]
+    }
+
+    /// The first pre-activation or its gradient, with what [`Input::backward_weights`] asks for.
+    pub fn first_and_room(&mut self) -> (&Array2<F>, (usize, &mut Vec<F>)) {
+        (&self.slope[0], (self.parts, &mut self.room))
+    }
+
+    /// What [`Input::backward_weights`] asks for.
+    pub fn room(&mut self) -> (usize, &mut Vec<F>) {
+        (self.parts, &mut self.room)
     }
 
     /// The trunk's output, (n, width).
@@ -242,11 +279,16 @@ impl Trunk {
         for (l, layer) in self.layers.iter().enumerate().rev() {
             let ds = &mut tape.slope[l + 1];
             multiply(flat_mut(ds), flat(dh));
-            layer.backward_weights(tape.post[l].view(), ds, beta, grad);
+            layer.backward_weights(tape.post[l].view(), ds, tape.parts, beta, grad);
             F::product(F::one(), ds.view(), transposed[l].view(), F::one(), dh.view_mut());
         }
         multiply(flat_mut(&mut tape.slope[0]), flat(dh));
-        column_sums(flat(&tape.slope[0]), beta, &mut grad[self.bias.clone()]);
+        let rows = tape.slope[0].nrows().div_ceil(tape.parts).max(1);
+        let mut beta = beta;
+        for part in flat(&tape.slope[0]).chunks(rows * self.width) {
+            column_sums(part, beta, &mut grad[self.bias.clone()]);
+            beta = F::one();
+        }
     }
 }
 
@@ -271,36 +313,39 @@ mod tests {
             start: Array2::zeros((4, 6)),
         };
         let c = Array2::random_using((4, 2), StandardNormal, &mut rng);
-        let mut tape = Tape::new(&trunk, 4);
-        let mut y = Array2::zeros((4, 2));
-        let mut loss = |w: &[f64], tape: &mut Tape<f64>| {
-            input.product(w, &x, 0.0, tape.first());
-            trunk.forward(w, tape);
-            output.forward(w, tape.output(), &mut y);
-            (&c * &y).sum()
-        };
-        loss(&w, &mut tape);
-        // With beta zero, what stood in the gradient does not matter; with one, it is added to.
-        let mut grad = vec![f64::NAN; at.len];
-        let mut dh = Array2::zeros((4, 5));
-        for beta in [0.0, 1.0] {
+        // The rows at once, and cut into two parts.
+        for parts in [1, 2] {
+            let mut tape = Tape::new(&trunk, 4, parts);
+            let mut y = Array2::zeros((4, 2));
+            let mut loss = |w: &[f64], tape: &mut Tape<f64>| {
+                input.product(w, &x, 0.0, tape.first());
+                trunk.forward(w, tape);
+                output.forward(w, tape.output(), &mut y);
+                (&c * &y).sum()
+            };
             loss(&w, &mut tape);
-            output.backward_weights(tape.output(), &c, beta, &mut grad);
-            output.backward_inputs(&w, &c, 0.0, &mut dh);
-            trunk.backward(&w, &mut tape, &mut dh, beta, &mut grad);
-            let ds = tape.first().clone();
-            input.backward_weights(&x, &ds, beta, &mut grad);
-        }
-        let h = 1e-6;
-        for i in 0..at.len {
-            let at = w[i];
-            w[i] = at + h;
-            let up = loss(&w, &mut tape);
-            w[i] = at - h;
-            let down = loss(&w, &mut tape);
-            w[i] = at;
-            let want = (up - down) / h;
-            assert!((grad[i] - want).abs() < 1e-7 * (1.0 + want.abs()), "weight {i}: {} {want}", grad[i]);
+            // With beta zero, what stood in the gradient does not matter; with one, it is added to.
+            let mut grad = vec![f64::NAN; at.len];
+            let mut dh = Array2::zeros((4, 5));
+            for beta in [0.0, 1.0] {
+                loss(&w, &mut tape);
+                output.backward_weights(tape.output(), &c, parts, beta, &mut grad);
+                output.backward_inputs(&w, &c, 0.0, &mut dh);
+                trunk.backward(&w, &mut tape, &mut dh, beta, &mut grad);
+                let ds = tape.first().clone();
+                input.backward_weights(&x, &ds, tape.room(), beta, &mut grad);
+            }
+            let h = 1e-6;
+            for i in 0..at.len {
+                let at = w[i];
+                w[i] = at + h;
+                let up = loss(&w, &mut tape);
+                w[i] = at - h;
+                let down = loss(&w, &mut tape);
+                w[i] = at;
+                let want = (up - down) / h;
+                assert!((grad[i] - want).abs() < 1e-7 * (1.0 + want.abs()), "weight {i}: {} {want}", grad[i]);
+            }
         }
     }
 }

@@ -53,7 +53,7 @@ impl<F: Real> Block<F> {
             count: Array1::zeros(BLOCK),
             expected: Array2::zeros((BLOCK, outcomes)),
             context: vae.context(BLOCK),
-            decoded: vae.decoded(BLOCK * at_once),
+            decoded: vae.decoded(BLOCK * at_once, 1),
             noise: Array2::zeros((BLOCK * at_once, vae.latent)),
             starts,
             one: vec![F::zero(); outcomes],

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, State};
-use ndarray::Array2;
+use ndarray::{Array2, s};
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::bound::{Batch, Divergence, Estimator, Gradient, Proposal, Workspace};
 use crate::model::linear::{Conditional, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
-use crate::model::{Vae, marginal_bias};
+use crate::model::{SHARD, Vae, marginal_bias};
 use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
 use adam::{Adam, AdamState, Objective};
 use checkpoint::{Checkpoint, OfMember};
@@ -67,7 +67,7 @@ pub(crate) struct Plan {
     /// The hidden share of a row's observed cells is uniform up to this. Fills see all that is observed, which training comes near to
     /// where little is hidden; where cells are few, hiding more keeps networks from learning them by heart.
     pub hidden_most: f64,
-    /// One shard in so many takes the encoder's path, the others the prior's, the path of fills.
+    /// One step in so many takes the encoder's path, the others the prior's, the path of fills.
     pub encoder_turn: usize,
     /// Share of the observed cells held out, and at most how many.
     pub held_share: f64,
@@ -89,8 +89,6 @@ pub(crate) struct Plan {
 /// Tables of so many columns at most are taken for linear until held-out cells say otherwise.
 const COLUMNS_TO_PROVE: usize = 4;
 
-/// Rows of a shard: the unit of work of a thread, fixed so that sums come out the same on any number of threads.
-const SHARD: usize = 128;
 /// Share of all rows that see nothing: the plain VAE. They are on the encoder's path.
 const NOTHING_VISIBLE: f64 = 0.1;
 /// Draws of z when held-out cells are scored.
@@ -140,11 +138,9 @@ impl Plan {
     /// Floating-point operations of a whole fit of one member as if every product were dense.
     pub fn operations(&self, vae: &Vae) -> f64 {
         let row = |encoder| vae.operations(encoder, self.k) as f64;
-        let shards = self.batch / SHARD;
-        let takes_encoder = |step: usize| (0..shards).filter(|s| (step + s).is_multiple_of(self.encoder_turn)).count();
-        let steps = 0..self.epochs * self.steps_per_epoch;
-        let rows = steps.map(|step| (takes_encoder(step) as f64, shards as f64));
-        rows.map(|(encoder, all)| SHARD as f64 * (encoder * row(true) + (all - encoder) * row(false))).sum()
+        let steps = self.epochs * self.steps_per_epoch;
+        let encoder = steps.div_ceil(self.encoder_turn);
+        self.batch as f64 * (encoder as f64 * row(true) + (steps - encoder) as f64 * row(false))
     }
 }
 
@@ -340,10 +336,8 @@ struct Fit<'a> {
     noise: Array2<f32>,
     /// argmin hands out shared references only, so what a step changes sits in cells.
     order: RefCell<Order>,
-    /// One a shard where shards run in parallel, else one that they take in turn.
+    /// One a shard where shards run in parallel, else one of them all.
     shards: RefCell<Vec<Shard>>,
-    /// Where shards that take turns are added up.
-    total: RefCell<Gradient<f32>>,
     blocks: RefCell<Vec<Block<f32>>>,
     /// The first column whose loss was not finite.
     lost: &'a OnceLock<usize>,
@@ -357,7 +351,7 @@ struct Order {
     step: Vec<usize>,
 }
 
-/// What a shard's gradient takes: buffers made once.
+/// What the gradient of a shard takes, or of several that are passed together: buffers made once.
 struct Shard {
     batch: Batch<f32>,
     work: Workspace<f32>,
@@ -379,17 +373,18 @@ impl<'a> Fit<'a> {
         let Trainer { vae, plan, .. } = *trainer;
         let n = trainer.rows.target.nrows();
         let d = vae.columns;
+        // Products of more rows are faster; threads want shards of their own.
+        let (shards, rows, blocks) = match parallel {
+            true => (plan.batch / SHARD, SHARD, rayon::current_num_threads()),
+            false => (1, plan.batch, 1),
+        };
         let shard = |_| Shard {
-            batch: Batch::new(vae, SHARD, plan.k),
-            work: Workspace::new(vae, SHARD, plan.k),
+            batch: Batch::new(vae, rows, plan.k),
+            work: Workspace::new(vae, rows, plan.k),
             gradient: Gradient::new(vae),
             observed: vec![false; d],
             visible: vec![false; d],
             given: Conditional::default(),
-        };
-        let (shards, blocks) = match parallel {
-            true => (plan.batch / SHARD, rayon::current_num_threads()),
-            false => (1, 1),
         };
         Fit {
             trainer,
@@ -399,7 +394,6 @@ impl<'a> Fit<'a> {
             noise,
             order: RefCell::new(Order { rows: (0..n).collect(), passes: 0, step: vec![0; plan.batch] }),
             shards: RefCell::new((0..shards).map(shard).collect()),
-            total: RefCell::new(Gradient::new(vae)),
             blocks: RefCell::new((0..blocks).map(|_| Block::new(vae, AT_ONCE)).collect()),
             lost,
         }
@@ -441,7 +435,7 @@ fn choose_by_weight(weights: &[f64], rng: &mut Stream, rows: &mut [usize]) {
 }
 
 impl Shard {
-    /// Adds the gradient of some rows; `index` numbers member, step and shard, and says which path they take.
+    /// Adds the gradient of some rows; `index` numbers the member, the step, which says what path they take, and the first shard.
     fn add_gradient(
         &mut self,
         of: (&Trainer, &HeldOut),
@@ -451,15 +445,18 @@ impl Shard {
         w: &[f32],
     ) {
         let (trainer, held) = of;
-        let (member, step, s) = index;
-        let mut rng = stream(trainer.seed, Purpose::Train, pair(member as u64, pair(step as u64, s as u64)));
-        let encoder = (step + s).is_multiple_of(trainer.plan.encoder_turn);
+        let (member, step, first) = index;
+        let encoder = step.is_multiple_of(trainer.plan.encoder_turn);
         self.batch.proposal = if encoder { Proposal::Encoder } else { Proposal::Prior };
         // The encoder's path keeps the bound's own gradient.
         self.batch.by_scale = !encoder;
-        hide(trainer, held, rows, &mut rng, self);
-        if !trainer.plan.plain {
-            fill_normals(&mut self.batch.noise, &mut rng);
+        for (s, rows) in rows.chunks(SHARD).enumerate() {
+            let mut rng = stream(trainer.seed, Purpose::Train, pair(member as u64, pair(step as u64, (first + s) as u64)));
+            hide(trainer, held, (rows, s * SHARD), &mut rng, self);
+            if !trainer.plan.plain {
+                let draws = s * SHARD * trainer.plan.k..(s + 1) * SHARD * trainer.plan.k;
+                fill_normals(self.batch.noise.slice_mut(s![draws, ..]), &mut rng);
+            }
         }
         let Shard { batch, work, gradient, .. } = self;
         work.bound_and_grad(trainer.vae, w, batch, divergence, Estimator::DoublyReparameterised, gradient);
@@ -498,17 +495,7 @@ impl Objective for Fit<'_> {
             let (work, w) = (shards.par_iter_mut().zip(rows.par_chunks(SHARD)).enumerate(), &*w);
             work.for_each(|(s, (shard, rows))| shard.add_gradient(of, (member, step, s), divergence, rows, w));
         } else {
-            // Each shard's sum by itself, then their sum: as on many threads, to the bit.
-            let (shard, mut total) = (&mut shards[0], self.total.borrow_mut());
-            for (s, rows) in rows.chunks(SHARD).enumerate() {
-                shard.gradient.clear();
-                shard.add_gradient(of, (member, step, s), divergence, rows, w);
-                match s {
-                    0 => std::mem::swap(&mut *total, &mut shard.gradient),
-                    _ => total.add(&mut shard.gradient),
-                }
-            }
-            std::mem::swap(&mut *total, &mut shard.gradient);
+            shards[0].add_gradient(of, (member, step, 0), divergence, rows, w);
         }
         let (first, others) = shards.split_first_mut().expect("a batch has a shard");
         others.iter_mut().for_each(|other| first.gradient.add(&mut other.gradient));
@@ -606,11 +593,12 @@ pub(crate) fn show_block(
 
 /// The hiding law: per row a hidden share of its observed cells uniform up to the plan's most, one cell at least; on the encoder's
 /// path so many rows see nothing that they are a tenth of all.
-fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream, shard: &mut Shard) {
+/// The rows go where `at` says.
+fn hide(trainer: &Trainer<'_>, held: &HeldOut, (block, at): (&[usize], usize), rng: &mut Stream, shard: &mut Shard) {
     let (view, rows) = (&trainer.view, trainer.rows);
     let Shard { batch, observed, visible, given, .. } = shard;
     let encoder = batch.proposal == Proposal::Encoder;
-    for (r, &i) in block.iter().enumerate() {
+    for (r, &i) in (at..).zip(block) {
         let target = rows.target.row(i);
         let mut total = 0;
         for (j, observed) in observed.iter_mut().enumerate() {
@@ -620,10 +608,10 @@ fn hide(trainer: &Trainer<'_>, held: &HeldOut, block: &[usize], rng: &mut Stream
         let nothing = encoder && rng.random::<f64>() < NOTHING_VISIBLE * trainer.plan.encoder_turn as f64;
         let share = if nothing { 1.0 } else { rng.random::<f64>() * trainer.plan.hidden_most };
         let one = rng.random_range(0..total.max(1));
-        let mut at = 0;
+        let mut seen = 0;
         for (j, &observed) in observed.iter().enumerate() {
-            let hide = rng.random::<f64>() < share || (observed && at == one);
-            at += usize::from(observed);
+            let hide = rng.random::<f64>() < share || (observed && seen == one);
+            seen += usize::from(observed);
             visible[j] = observed && !hide;
             batch.scored[(r, j)] = observed && hide;
             if observed {
