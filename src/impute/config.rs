@@ -37,8 +37,8 @@ pub struct VaeConfig {
     /// Share of the training over which the divergence of the encoder from the prior grows to its full weight, 0 to 1; 0.2 unless
     /// stated. A longer warm-up keeps a latent space alive that would collapse (Sønderby et al. 2016).
     pub warm_up: Option<f64>,
-    /// Free bits: nats a latent unit that its divergence may reach before it costs anything, for rows with nothing visible (Kingma
-    /// et al. 2016); 0 unless stated. 0.1 to 0.5 keeps units alive.
+    /// Free bits: nats a latent unit that its divergence may reach before it costs anything, on the average of rows with nothing
+    /// visible, and of the others (Kingma et al. 2016); 0 unless stated. 0.1 to 0.5 keeps units alive.
     pub free_bits: Option<f64>,
     /// What the divergence counts for, β: 1 unless stated. Above it the latent space is simpler and says less (Higgins et al. 2017).
     pub kl_weight: Option<f64>,

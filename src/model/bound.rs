@@ -9,8 +9,6 @@
 //! only (Mattei & Frellsen 2019), conditional on what is visible (Ivanov et al. 2019); the second trains the path that
 //! fills take (Sohn et al. 2015, section 4.2). β weighs the divergence ([`Divergence`]).
 
-use std::ops::Range;
-
 use ndarray::{Array1, Array2, Axis};
 
 use crate::data::scaling::Features;
@@ -73,8 +71,8 @@ impl<F: Real> Batch<F> {
 pub(crate) struct Divergence<F> {
     /// β: grows to one, or stays below or above it.
     pub weight: F,
-    /// Free bits λ (Kingma et al. 2016, appendix C.8): of rows with nothing visible, a unit costs nothing while its mean divergence
-    /// over the batch is below so many nats.
+    /// Free bits λ (Kingma et al. 2016, appendix C.8): a unit costs nothing while its mean divergence is below so many nats, over those
+    /// rows of a shard of which nothing is visible, and over the others.
     pub free: F,
 }
 
@@ -189,9 +187,12 @@ impl<F: Real> Workspace<F> {
                 vae.encode(w, &batch.observed, encoded);
                 beta.iter_mut().flatten().for_each(|b| b.fill(divergence.weight));
                 if divergence.free > F::zero() {
-                    for (shard, [beta, _]) in beta.iter_mut().enumerate() {
-                        let rows = shard * SHARD..batch.count.len().min((shard + 1) * SHARD);
-                        open_units(&encoded.posterior, &batch.count, rows, divergence.free, beta);
+                    for (shard, beta) in beta.iter_mut().enumerate() {
+                        let of_shard = shard * SHARD..batch.count.len().min((shard + 1) * SHARD);
+                        for (visible, beta) in beta.iter_mut().enumerate() {
+                            let rows = of_shard.clone().filter(|&i| usize::from(batch.count[i] > 0) == visible);
+                            open_units(&encoded.posterior, &context.prior, rows, divergence.free, beta);
+                        }
                     }
                 }
                 &encoded.posterior
@@ -329,16 +330,17 @@ fn count_by_scale<F: Real>(heads: &[Head], outputs: usize, eta: &[F], d_eta: &mu
     );
 }
 
-/// Sets β to zero for units whose mean divergence from N(0, 1), over those of some rows with nothing visible, is below `free` nats.
-fn open_units<F: Real>(q: &Gaussians<F>, count: &Array1<usize>, of: Range<usize>, free: F, beta: &mut [F]) {
-    let rows = || of.clone().filter(|&i| count[i] == 0);
-    let n = F::of(rows().count().max(1) as f64);
+/// Sets β to zero for units whose mean divergence of q(z | x_o) from p(z | x_v), over some rows, is below `free` nats. With nothing
+/// visible p is N(0, 1).
+fn open_units<F: Real>(q: &Gaussians<F>, p: &Gaussians<F>, rows: impl Iterator<Item = usize> + Clone, free: F, beta: &mut [F]) {
+    let n = F::of(rows.clone().count().max(1) as f64);
     for (u, beta) in beta.iter_mut().enumerate() {
         let kl = |i: usize| {
-            let (mean, sd, ln_sd) = (q.mean[(i, u)], q.sd[(i, u)], q.ln_sd[(i, u)]);
-            F::of(0.5) * (mean * mean + sd * sd - F::one()) - ln_sd
+            let precision = F::one() / p.sd[(i, u)];
+            let (off, ratio) = ((q.mean[(i, u)] - p.mean[(i, u)]) * precision, q.sd[(i, u)] * precision);
+            F::of(0.5) * (off * off + ratio * ratio - F::one()) + p.ln_sd[(i, u)] - q.ln_sd[(i, u)]
         };
-        if rows().map(kl).fold(F::zero(), |a, b| a + b) < free * n {
+        if rows.clone().map(kl).fold(F::zero(), |a, b| a + b) < free * n {
             *beta = F::zero();
         }
     }

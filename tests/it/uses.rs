@@ -221,6 +221,30 @@ fn a_latent_space_that_is_made_to_collapse_is_seen_to_have() {
 }
 
 #[test]
+fn free_bits_keep_a_latent_space_alive_that_would_collapse() {
+    // Six functions of one hidden number, and a divergence that costs three times as much as it should from the first step on.
+    let t = |i: i64| ((i * 37 % 101) as f64 - 50.0) / 25.0;
+    let column =
+        |k: i64, f: fn(f64) -> f64| -> Vec<f64> { (0..400).map(|i| f(t(i)) + ((i * k % 89) as f64 - 44.0) / 250.0).collect() };
+    let df = df!(
+        "a" => column(53, |t| (2.0 * t).sin()),
+        "b" => column(71, |t| t * t),
+        "c" => column(31, |t| (3.0 * t).cos()),
+        "d" => column(43, f64::tanh),
+        "e" => column(61, |t| t),
+        "f" => column(67, f64::abs),
+    )
+    .unwrap();
+    let costly = VaeConfig::default().epochs(15).members(1).hidden(32).kl_weight(3.0).warm_up(0.0).seed(1);
+    let collapsed = costly.clone().fit(&df).unwrap().latent_use()[0].clone();
+    assert!(collapsed.has_collapsed(), "{collapsed}");
+    let alive = costly.free_bits(0.5).fit(&df).unwrap().latent_use()[0].clone();
+    assert!(!alive.has_collapsed() && alive.active == 3 && alive.gain > 0.3, "{alive}");
+    // Every unit takes the nats that it has for nothing, and few more.
+    assert!(alive.kl.iter().all(|&kl| (0.25..1.0).contains(&kl)), "{:?}", alive.kl);
+}
+
+#[test]
 fn a_plain_autoencoder_has_no_divergence() {
     let short = VaeConfig::default().epochs(8).members(1).hidden(32).latent_dim(2).seed(2);
     let plain = short.clone().plain_autoencoder().fit(&curves()).unwrap();
