@@ -38,6 +38,9 @@ const DRAWS: (usize, usize) = (5, 40);
 const DRAWS_WORK: f64 = 5e8;
 const MANY_CELLS: usize = 20_000;
 const FEW_ITERATIONS: usize = 12;
+/// Where rows are few a draw goes far from where it starts, and at little cost.
+const FEW_ROWS: usize = 300;
+const MANY_ITERATIONS: usize = 160;
 /// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.
 const PLENTY: usize = 10;
 /// Prior cells of pure noise in every dimension: next to none for tables of low rank without noise, some for small tables.
@@ -346,11 +349,16 @@ impl FactorAnalysis {
     }
 
     /// A draw of the parameters, the `index`-th: EM from where the model stands, every row with a random weight of mean one
-    /// (the Bayesian bootstrap, Rubin 1981). The variance of the weights makes up for the degrees of freedom that the
-    /// parameters take and, where `some` rows stand for all of the table, for the rows that are not among them.
+    /// (the Bayesian bootstrap, Rubin 1981). The variance of the weights makes up for what the bootstrap lacks on few rows, where a line
+    /// goes nearest to the rows that decide on its slope: of p coefficients from n normal rows it is 1 − (p + 2) / n of the
+    /// variance, as White's estimator (1980), n being the cells of the column with the fewest. It makes up, too, for the rows that
+    /// are not among `some`, where these stand for all of the table.
     fn drawn(&self, of: &Source<'_>, some: &[usize], strength: f64, iterations: usize, index: usize) -> FactorAnalysis {
         let n = some.len() as f64;
-        let variance = 1.0 / (1.0 - (self.len() as f64 / n.max(1.0)).min(0.5)) * n / of.rows.target.nrows() as f64;
+        let cells = |&(j, _): &(usize, Dimension)| some.iter().filter(|&&i| !of.rows.target[(i, j)].is_nan()).count();
+        let fewest = self.dimensions.iter().map(cells).min().unwrap_or_default().max(1) as f64;
+        let lacks = ((self.len() + 2) as f64 / fewest).min(0.5);
+        let variance = 1.0 / (1.0 - lacks) * n / of.rows.target.nrows() as f64;
         let Ok(law) = Gamma::new(1.0 / variance, variance) else { return self.clone() };
         let mut rng = stream(of.seed, Purpose::Linear, pair(2, index as u64));
         let mut weights = vec![0.0; of.rows.target.nrows()];
@@ -606,7 +614,11 @@ impl Start {
         };
         let strength = if all.len() < PLENTY * (d + 1) { STRENGTHS[best] } else { STRENGTHS[0] };
         let cells = all.len() * d;
-        let iterations = if cells > MANY_CELLS { FEW_ITERATIONS } else { ITERATIONS };
+        let iterations = match cells {
+            _ if all.len() <= FEW_ROWS => MANY_ITERATIONS,
+            cells if cells > MANY_CELLS => FEW_ITERATIONS,
+            _ => ITERATIONS,
+        };
         let one = (cells * iterations * triangle(whole.rank + 1)) as f64;
         let draws = ((DRAWS_WORK / one.max(1.0)) as usize).clamp(DRAWS.0, DRAWS.1);
         let draw = |i: usize| whole.drawn(&source, &all, strength, iterations, i);

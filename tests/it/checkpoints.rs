@@ -56,7 +56,7 @@ fn a_fit_that_was_broken_off_goes_on_to_the_same_bits() {
 #[test]
 fn a_time_limit_covers_a_fit_that_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let limit = Duration::from_secs(4);
+    let limit = Duration::from_secs(6);
     // Large networks, which do not settle before the time is over.
     let config = config().epochs(1_000_000).hidden(512).without_neighbours().time_limit(limit);
     let df = frame(3000);
