@@ -38,8 +38,9 @@ const DRAWS: (usize, usize) = (5, 40);
 const DRAWS_WORK: f64 = 5e8;
 const MANY_CELLS: usize = 20_000;
 const FEW_ITERATIONS: usize = 12;
-/// Where rows are few a draw goes far from where it starts, and at little cost.
+/// Where rows are few a draw goes far from where it starts; while cells are, too, iterations cost little.
 const FEW_ROWS: usize = 300;
+const LITTLE: usize = 3000;
 const MANY_ITERATIONS: usize = 160;
 /// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.
 const PLENTY: usize = 10;
@@ -615,7 +616,7 @@ impl Start {
         let strength = if all.len() < PLENTY * (d + 1) { STRENGTHS[best] } else { STRENGTHS[0] };
         let cells = all.len() * d;
         let iterations = match cells {
-            _ if all.len() <= FEW_ROWS => MANY_ITERATIONS,
+            cells if cells <= LITTLE && all.len() <= FEW_ROWS => MANY_ITERATIONS,
             cells if cells > MANY_CELLS => FEW_ITERATIONS,
             _ => ITERATIONS,
         };
