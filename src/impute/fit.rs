@@ -232,7 +232,7 @@ impl VaeConfig {
                     let pilot = trainer.run(data.plan.members, news.clone())?;
                     let scores = choose(&trainer, &candidates, &pilot);
                     let chosen: Vec<bool> = scores.iter().flatten().map(|score| score.chosen).collect();
-                    let gains = || departs(&trainer, std::slice::from_ref(&pilot), |h| chosen[h]);
+                    let gains = || departs(&trainer, std::slice::from_ref(&pilot), &chosen);
                     let departs = !plan.prove || bends(&trainer) || gains();
                     (scores, departs, pilot.timed_out)
                 }

@@ -33,8 +33,7 @@ pub(crate) struct Batch<F> {
     pub scored: Array2<bool>,
     /// Whether the gradient by where a density lies and how wide it is counts for its σ: the likelihood alone gives it 1/σ², so that a
     /// network that has once taken cells for noise learns little more of them (β-NLL, Seitzer et al. 2022, eq. 4, β = 1/2; 1 beside a
-    /// point mass). The
-    /// bound's value stays as it is.
+    /// point mass). Levels count by the logarithm of their number. The bound's value stays as it is.
     pub by_scale: bool,
     /// Standard normal, (n K, latent), the draws of a row next to each other.
     pub noise: Array2<F>,
@@ -314,7 +313,7 @@ pub(crate) fn log_prob<F: Real>(heads: &[Head], eta: &[F], target: &[F], scored:
     total
 }
 
-/// Multiplies gradients by what they count for, where a head has a scale: see [`Batch::by_scale`].
+/// Multiplies gradients by what they count for, where a head has a scale or levels: see [`Batch::by_scale`].
 fn count_by_scale<F: Real>(heads: &[Head], outputs: usize, eta: &[F], d_eta: &mut [F]) {
     vectorised(
         #[inline(always)]

@@ -349,17 +349,27 @@ impl FactorAnalysis {
         self
     }
 
-    /// A draw of the parameters, the `index`-th: EM from where the model stands, every row with a random weight of mean one
-    /// (the Bayesian bootstrap, Rubin 1981). The variance of the weights makes up for what the bootstrap lacks on few rows, where a line
-    /// goes nearest to the rows that decide on its slope: of p coefficients from n normal rows it is 1 − (p + 2) / n of the
-    /// variance, as White's estimator (1980), n being the cells of the column with the fewest. It makes up, too, for the rows that
-    /// are not among `some`, where these stand for all of the table.
-    fn drawn(&self, of: &Source<'_>, some: &[usize], strength: f64, iterations: usize, index: usize) -> FactorAnalysis {
-        let n = some.len() as f64;
+    /// The variance of the random weights of rows, of mean one, that a draw of the parameters takes. It makes up for what the bootstrap
+    /// lacks on few rows, where a line goes nearest to the rows that decide on its slope: of p coefficients from n normal rows it is
+    /// 1 − (p + 2) / n of the variance, as White's estimator (1980), n being the cells of the column with the fewest. It makes up, too,
+    /// for the rows that are not among `some`, where these stand for all of the table.
+    fn weight_variance(&self, of: &Source<'_>, some: &[usize]) -> f64 {
         let cells = |&(j, _): &(usize, Dimension)| some.iter().filter(|&&i| !of.rows.target[(i, j)].is_nan()).count();
         let fewest = self.dimensions.iter().map(cells).min().unwrap_or_default().max(1) as f64;
         let lacks = ((self.len() + 2) as f64 / fewest).min(0.5);
-        let variance = 1.0 / (1.0 - lacks) * n / of.rows.target.nrows() as f64;
+        1.0 / (1.0 - lacks) * some.len() as f64 / of.rows.target.nrows() as f64
+    }
+
+    /// A draw of the parameters, the `index`-th: EM from where the model stands, every row with a random weight of mean one and
+    /// the given variance (the Bayesian bootstrap, Rubin 1981).
+    fn drawn(
+        &self,
+        of: &Source<'_>,
+        some: &[usize],
+        (strength, iterations): (f64, usize),
+        variance: f64,
+        index: usize,
+    ) -> FactorAnalysis {
         let Ok(law) = Gamma::new(1.0 / variance, variance) else { return self.clone() };
         let mut rng = stream(of.seed, Purpose::Linear, pair(2, index as u64));
         let mut weights = vec![0.0; of.rows.target.nrows()];
@@ -622,7 +632,8 @@ impl Start {
         };
         let one = (cells * iterations * triangle(whole.rank + 1)) as f64;
         let draws = ((DRAWS_WORK / one.max(1.0)) as usize).clamp(DRAWS.0, DRAWS.1);
-        let draw = |i: usize| whole.drawn(&source, &all, strength, iterations, i);
+        let variance = whole.weight_variance(&source, &all);
+        let draw = |i: usize| whole.drawn(&source, &all, (strength, iterations), variance, i);
         let draws = (0..draws).into_par_iter().map(draw).collect();
         Start { kept: Linear { whole, draws }, parts }
     }

@@ -251,14 +251,14 @@ impl Vae {
 
     /// Buffers for `n` rows.
     pub fn encoded<F: Real>(&self, n: usize) -> Encoded<F> {
-        Encoded { tape: Tape::new(&self.encoder, n, parts(n)), posterior: Gaussians::new(n, self.latent) }
+        Encoded { tape: Tape::new(&self.encoder, n, SHARD), posterior: Gaussians::new(n, self.latent) }
     }
 
     /// Buffers for `n` rows.
     pub fn context<F: Real>(&self, n: usize) -> Context<F> {
         let width = || Array2::zeros((n, self.prior.width));
         Context {
-            tape: Tape::new(&self.prior, n, parts(n)),
+            tape: Tape::new(&self.prior, n, SHARD),
             gate: Array1::zeros(n),
             context: width(),
             first: width(),
@@ -273,7 +273,7 @@ impl Vae {
         let rows = n * k;
         let z = || Array2::zeros((rows, self.latent));
         let dh = Array2::zeros((rows, self.decoder.width));
-        Decoded { tape: Tape::new(&self.decoder, rows, parts(n)), z: z(), dz: z(), dh, eta: Array2::zeros((rows, self.outputs)) }
+        Decoded { tape: Tape::new(&self.decoder, rows, SHARD * k), z: z(), dz: z(), dh, eta: Array2::zeros((rows, self.outputs)) }
     }
 
     /// q(z | x_o) from the features of the observed cells, (n, features).
@@ -295,7 +295,7 @@ impl Vae {
         grad: &mut [F],
     ) {
         pass.posterior.backward(None);
-        self.encoder_out.backward_weights(pass.tape.output(), &pass.posterior.raw, pass.tape.parts, beta, grad);
+        self.encoder_out.backward_weights(pass.tape.output(), &pass.posterior.raw, pass.tape.part, beta, grad);
         self.encoder_out.backward_inputs(w, &pass.posterior.raw, F::zero(), dh);
         self.encoder.backward(w, &mut pass.tape, dh, beta, grad);
         let (first, room) = pass.tape.first_and_room();
@@ -351,21 +351,22 @@ impl Vae {
         grad: &mut [F],
     ) {
         let one_draw = pass.z.nrows() == context.first.nrows();
-        let parts = pass.tape.parts;
+        // Rows times draws are summed by other parts than rows.
+        let part = pass.tape.part;
         if let Some(layer) = &self.visible_linear {
             let d_linear = if one_draw { &pass.eta } else { sum_draws(&pass.eta, &mut context.linear) };
-            layer.backward_weights(visible, d_linear, pass.tape.room(), beta, grad);
+            layer.backward_weights(visible, d_linear, context.tape.room(), beta, grad);
         }
-        self.decoder_out.backward_weights(pass.tape.output(), &pass.eta, parts, beta, grad);
-        self.latent_linear.backward_weights(pass.z.view(), &pass.eta, parts, beta, grad);
+        self.decoder_out.backward_weights(pass.tape.output(), &pass.eta, part, beta, grad);
+        self.latent_linear.backward_weights(pass.z.view(), &pass.eta, part, beta, grad);
         self.decoder_out.backward_inputs(w, &pass.eta, F::zero(), &mut pass.dh);
         self.decoder.backward(w, &mut pass.tape, &mut pass.dh, beta, grad);
         let ds = pass.tape.first();
-        self.latent_in.backward_weights(pass.z.view(), ds, parts, beta, grad);
+        self.latent_in.backward_weights(pass.z.view(), ds, part, beta, grad);
         self.latent_in.backward_inputs(w, ds, F::zero(), &mut pass.dz);
         self.latent_linear.backward_inputs(w, &pass.eta, F::one(), &mut pass.dz);
         let d_first = if one_draw { &*ds } else { sum_draws(ds, &mut context.first) };
-        self.context_in.backward_weights(context.context.view(), d_first, parts, beta, grad);
+        self.context_in.backward_weights(context.context.view(), d_first, context.tape.part, beta, grad);
         let [transposed] = context.transposed.of(w, std::slice::from_ref(&self.context_in)) else { unreachable!("one layer") };
         F::product(F::one(), d_first.view(), transposed.view(), F::zero(), context.context.view_mut());
     }
@@ -376,7 +377,7 @@ impl Vae {
         for (mut dh, &gate) in pass.context.rows_mut().into_iter().zip(&pass.gate) {
             dh.mapv_inplace(|d| d * gate);
         }
-        self.prior_out.backward_weights(pass.tape.output(), &pass.prior.raw, pass.tape.parts, beta, grad);
+        self.prior_out.backward_weights(pass.tape.output(), &pass.prior.raw, pass.tape.part, beta, grad);
         self.prior_out.backward_inputs(w, &pass.prior.raw, F::one(), &mut pass.context);
         self.prior.backward(w, &mut pass.tape, &mut pass.context, beta, grad);
         let (first, room) = pass.tape.first_and_room();
@@ -406,11 +407,6 @@ pub(crate) fn marginal_bias<F: Real>(heads: &[Head], scaling: &crate::data::scal
 /// Rows of a shard: sums over rows are of shards first, then of these, so that they come out the same whether shards are passed
 /// together or by a thread each.
 pub(crate) const SHARD: usize = 128;
-
-/// The shards of so many rows.
-fn parts(n: usize) -> usize {
-    n.div_ceil(SHARD).max(1)
-}
 
 /// Sums over the draws of a row: (n k, m) → (n, m).
 fn sum_draws<'a, F: Real>(x: &Array2<F>, out: &'a mut Array2<F>) -> &'a Array2<F> {

@@ -68,17 +68,14 @@ impl Dense {
         self.product(w, x, F::one(), y.view_mut());
     }
 
-    /// `grad ← beta · grad + (∂/∂W, ∂/∂b)` in this layer's ranges: a sum for each of so many equal parts of the rows, then of these.
-    pub fn backward_weights<F: Real>(&self, x: ArrayView2<F>, dy: &Array2<F>, parts: usize, beta: F, grad: &mut [F]) {
-        let rows = x.nrows().div_ceil(parts).max(1);
+    /// `grad ← beta · grad + (∂/∂W, ∂/∂b)` in this layer's ranges: a sum for each `part` rows, then of these.
+    pub fn backward_weights<F: Real>(&self, x: ArrayView2<F>, dy: &Array2<F>, part: usize, beta: F, grad: &mut [F]) {
+        bias_gradient(dy, part, beta, &mut grad[self.bias.clone()]);
         let mut beta = beta;
-        for (x, dy) in x.axis_chunks_iter(Axis(0), rows).zip(dy.axis_chunks_iter(Axis(0), rows)) {
+        for (x, dy) in x.axis_chunks_iter(Axis(0), part).zip(dy.axis_chunks_iter(Axis(0), part)) {
             let at = &mut grad[self.weight.clone()];
             let dw = ArrayViewMut2::from_shape((self.inputs, self.outputs), at).expect("the range fits the shape");
             F::product(F::one(), x.t(), dy, beta, dw);
-            if !self.bias.is_empty() {
-                column_sums(dy.to_slice().expect("buffers are in standard layout"), beta, &mut grad[self.bias.clone()]);
-            }
             beta = F::one();
         }
     }
@@ -86,6 +83,18 @@ impl Dense {
     /// `dx ← beta · dx + dy Wᵀ`.
     pub fn backward_inputs<F: Real>(&self, w: &[F], dy: &Array2<F>, beta: F, dx: &mut Array2<F>) {
         F::product(F::one(), dy.view(), self.matrix(w).t(), beta, dx.view_mut());
+    }
+}
+
+/// `grad ← beta · grad + Σ dy`, by parts of the rows; nothing where there is no bias.
+fn bias_gradient<F: Real>(dy: &Array2<F>, part: usize, beta: F, grad: &mut [F]) {
+    if grad.is_empty() {
+        return;
+    }
+    let mut beta = beta;
+    for rows in flat(dy).chunks(part * grad.len()) {
+        column_sums(rows, beta, grad);
+        beta = F::one();
     }
 }
 
@@ -160,20 +169,19 @@ impl Input {
         &self,
         x: &Features<F>,
         dy: &Array2<F>,
-        (parts, room): (usize, &mut Vec<F>),
+        (part, room): (usize, &mut Vec<F>),
         beta: F,
         grad: &mut [F],
     ) {
-        self.dense.backward_weights(x.dense.view(), dy, parts, beta, grad);
+        self.dense.backward_weights(x.dense.view(), dy, part, beta, grad);
         if self.columns == 0 {
             return;
         }
         let table = &mut grad[self.table.clone()];
         let (columns, outputs) = (self.columns, self.dense.outputs);
-        let rows = dy.nrows().div_ceil(parts).max(1);
-        let each = flat(&x.places).chunks(rows * columns).zip(flat(dy).chunks(rows * outputs));
-        for (part, (places, dy)) in each.enumerate() {
-            if part == 0 && beta == F::zero() {
+        let each = flat(&x.places).chunks(part * columns).zip(flat(dy).chunks(part * outputs));
+        for (i, (places, dy)) in each.enumerate() {
+            if i == 0 && beta == F::zero() {
                 table.fill(F::zero());
                 scatter(table, places, columns, dy, outputs);
             } else {
@@ -203,15 +211,15 @@ pub(crate) struct Tape<F> {
     slope: Vec<Array2<F>>,
     post: Vec<Array2<F>>,
     pub transposed: Transposed<F>,
-    /// Into how many parts the rows are cut for sums over them.
-    pub parts: usize,
+    /// Rows that are summed by themselves first.
+    pub part: usize,
     room: Vec<F>,
 }
 
 impl<F: Real> Tape<F> {
-    pub fn new(trunk: &Trunk, n: usize, parts: usize) -> Tape<F> {
+    pub fn new(trunk: &Trunk, n: usize, part: usize) -> Tape<F> {
         let buffers = || (0..=trunk.layers.len()).map(|_| Array2::zeros((n, trunk.width))).collect();
-        Tape { slope: buffers(), post: buffers(), transposed: Transposed::new(), parts, room: Vec::new() }
+        Tape { slope: buffers(), post: buffers(), transposed: Transposed::new(), part, room: Vec::new() }
     }
 
     /// Where the caller puts the first pre-activation, and finds its gradient after the backward pass.
@@ -221,12 +229,12 @@ impl<F: Real> Tape<F> {
 
     /// The first pre-activation or its gradient, with what [`Input::backward_weights`] asks for.
     pub fn first_and_room(&mut self) -> (&Array2<F>, (usize, &mut Vec<F>)) {
-        (&self.slope[0], (self.parts, &mut self.room))
+        (&self.slope[0], (self.part, &mut self.room))
     }
 
     /// What [`Input::backward_weights`] asks for.
     pub fn room(&mut self) -> (usize, &mut Vec<F>) {
-        (self.parts, &mut self.room)
+        (self.part, &mut self.room)
     }
 
     /// The trunk's output, (n, width).
@@ -279,16 +287,11 @@ impl Trunk {
         for (l, layer) in self.layers.iter().enumerate().rev() {
             let ds = &mut tape.slope[l + 1];
             multiply(flat_mut(ds), flat(dh));
-            layer.backward_weights(tape.post[l].view(), ds, tape.parts, beta, grad);
+            layer.backward_weights(tape.post[l].view(), ds, tape.part, beta, grad);
             F::product(F::one(), ds.view(), transposed[l].view(), F::one(), dh.view_mut());
         }
         multiply(flat_mut(&mut tape.slope[0]), flat(dh));
-        let rows = tape.slope[0].nrows().div_ceil(tape.parts).max(1);
-        let mut beta = beta;
-        for part in flat(&tape.slope[0]).chunks(rows * self.width) {
-            column_sums(part, beta, &mut grad[self.bias.clone()]);
-            beta = F::one();
-        }
+        bias_gradient(&tape.slope[0], tape.part, beta, &mut grad[self.bias.clone()]);
     }
 }
 
@@ -314,8 +317,8 @@ mod tests {
         };
         let c = Array2::random_using((4, 2), StandardNormal, &mut rng);
         // The rows at once, and cut into two parts.
-        for parts in [1, 2] {
-            let mut tape = Tape::new(&trunk, 4, parts);
+        for part in [4, 2] {
+            let mut tape = Tape::new(&trunk, 4, part);
             let mut y = Array2::zeros((4, 2));
             let mut loss = |w: &[f64], tape: &mut Tape<f64>| {
                 input.product(w, &x, 0.0, tape.first());
@@ -329,7 +332,7 @@ mod tests {
             let mut dh = Array2::zeros((4, 5));
             for beta in [0.0, 1.0] {
                 loss(&w, &mut tape);
-                output.backward_weights(tape.output(), &c, parts, beta, &mut grad);
+                output.backward_weights(tape.output(), &c, part, beta, &mut grad);
                 output.backward_inputs(&w, &c, 0.0, &mut dh);
                 trunk.backward(&w, &mut tape, &mut dh, beta, &mut grad);
                 let ds = tape.first().clone();

@@ -8,8 +8,6 @@
 //! less of it than the first; beyond chance only where the relation bends (RESET, Ramsey 1969). A dozen held-out cells seldom
 //! show a bend, all residuals do.
 
-use ndarray::Array1;
-
 use crate::data::scaling::{ColumnScaling, Features};
 use crate::model::linear::{Conditional, dot, factor, solve_lower, triangle};
 use crate::train::{Trainer, asked};
@@ -54,14 +52,14 @@ fn bends_in(trainer: &Trainer<'_>, column: usize) -> bool {
             row.extend(others[a].1.is_none().then_some(x * x));
         }
         row.push(f64::from(target[column] - out.start[(0, 2 * column)]));
-        table.push(Array1::from(row));
+        table.push(row);
     }
     improves(&table, 1 + others.len())
 }
 
 /// Whether the last entry of some rows, all of one length, is better told by all before it than by the `few` first: by more
 /// than once in a hundred tables where it is not.
-fn improves(table: &[Array1<f64>], few: usize) -> bool {
+fn improves(table: &[Vec<f64>], few: usize) -> bool {
     let Some(first) = table.first() else { return false };
     let (m, all) = (table.len(), first.len() - 1);
     if m < 2 * all || all == few {
@@ -70,7 +68,6 @@ fn improves(table: &[Array1<f64>], few: usize) -> bool {
     let mut squares = vec![0.0; triangle(all)];
     let (mut with, mut left) = (vec![0.0; all], 0.0);
     for row in table {
-        let row = row.as_slice().expect("made of a vector");
         for a in 0..all {
             squares[triangle(a)..triangle(a + 1)].iter_mut().zip(row).for_each(|(s, x)| *s += row[a] * x);
             with[a] += row[a] * row[all];
@@ -99,7 +96,7 @@ mod tests {
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut row = || {
             let x = normal();
-            Array1::from(vec![1.0, x, x * x, x + bend * x * x + normal()])
+            vec![1.0, x, x * x, x + bend * x * x + normal()]
         };
         (0..400).filter(|_| improves(&(0..n).map(|_| row()).collect::<Vec<_>>(), 2)).count()
     }

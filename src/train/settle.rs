@@ -76,11 +76,11 @@ impl Cell {
     }
 }
 
-/// Whether a head departs of those that fills are asked of, as far as held-out cells gain by it beyond chance.
-pub(crate) fn departs(trainer: &Trainer<'_>, members: &[Member], chosen: impl Fn(usize) -> bool) -> bool {
+/// Whether any of the `chosen` heads that fills are asked of departs: held-out cells gain by it beyond chance.
+pub(crate) fn departs(trainer: &Trainer<'_>, members: &[Member], chosen: &[bool]) -> bool {
     let (heads, asked) = (&trainer.vae.heads, asked_of(trainer));
     let departures = heads_depart(heads, &asked, &cells(trainer, members));
-    (0..heads.len()).any(|h| asked[h] && chosen(h) && departures[h] > 0.0)
+    (0..heads.len()).any(|h| asked[h] && chosen[h] && departures[h] > 0.0)
 }
 
 /// Per head, whether fills are asked of its column.
