@@ -44,6 +44,16 @@ pub(crate) struct Rows<F> {
     pub place: Array2<F>,
 }
 
+impl<F: Real> Rows<F> {
+    /// Per column, whether it has gaps; all of them where none has. Of a column without gaps the held-out cells are those of rows
+    /// that show others. Where it decides which cells others miss, these are no sample of the table, and a network gains by what is
+    /// only their choice: x from y, where rows of large x miss their y.
+    pub fn asked(&self) -> Vec<bool> {
+        let gaps: Vec<bool> = self.target.columns().into_iter().map(|cells| cells.iter().any(|x| x.is_nan())).collect();
+        if gaps.contains(&true) { gaps } else { vec![true; gaps.len()] }
+    }
+}
+
 /// Features beyond this many standard deviations are clipped: the networks see no wild input.
 const CLIP: f64 = 6.0;
 

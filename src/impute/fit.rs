@@ -21,10 +21,10 @@ use crate::impute::vae::{FILL_DRAWS, VaeImputer, antithetic};
 use crate::impute::{Fit, FittedInfo, check_threads, in_pool, table_to_fit};
 use crate::likelihood::{candidates, heads};
 use crate::model::Vae;
-use crate::model::linear::{Start, View};
+use crate::model::curvature::{bends, start};
+use crate::model::linear::{Source, Start, View};
 use crate::rng::pair;
 use crate::train::checkpoint::Checkpoint;
-use crate::train::curvature::bends;
 use crate::train::pilot::{FamilyScore, choose};
 use crate::train::settle::{departs, settle};
 use crate::train::{Clock, Member, Plan, Trainer};
@@ -62,7 +62,8 @@ impl VaeConfig {
         let rows: Rows<f32> = scaling.rows(&table);
         let likeness = Likeness::of(&table);
         let Table { values, weights, .. } = table;
-        let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, weights.as_deref(), self.seed))?;
+        let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: weights.as_deref(), seed: self.seed };
+        let linear = in_pool(self.threads, || start(&source, plan.prove))?;
         // From here on the cells in data units serve donors only.
         let values = self.donors.is_some().then_some(values);
         let weights = weights.as_deref();
@@ -203,7 +204,8 @@ impl VaeConfig {
         // Without a choice of families.
         let families: Vec<Family> = schema.modelled_columns().map(|c| c.family).collect();
         let schema = &schema.with_families(&families);
-        let linear = in_pool(self.threads, || Start::fit(&scaling, &rows, None, self.seed))?;
+        let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: self.seed };
+        let linear = in_pool(self.threads, || start(&source, plan.prove))?;
         let clock = Clock::after(Duration::ZERO);
         let names: Vec<String> = schema.modelled_columns().map(|c| c.name.clone()).collect();
         let (linear, rows, names, checkpoint) = (&linear, &rows, &names, None);
@@ -233,7 +235,8 @@ impl VaeConfig {
                     let scores = choose(&trainer, &candidates, &pilot);
                     let chosen: Vec<bool> = scores.iter().flatten().map(|score| score.chosen).collect();
                     let gains = || departs(&trainer, std::slice::from_ref(&pilot), &chosen);
-                    let departs = !plan.prove || bends(&trainer) || gains();
+                    let bends = || bends(data.scaling, data.rows, &trainer.view);
+                    let departs = !plan.prove || bends() || gains();
                     (scores, departs, pilot.timed_out)
                 }
                 (None, None) => {

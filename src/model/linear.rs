@@ -3,7 +3,8 @@
 //! ```text
 //! y = μ + W f + ε      f ~ N(0, I)      ε ~ N(0, diag ψ)
 //! ```
-//! over a row's numbers and the indicators of its levels, all standardised. Given the visible cells the others have a mean
+//! over a row's numbers and the indicators of its levels, all standardised, and, where what it leaves unexplained bends
+//! ([`crate::model::curvature`]), some of their squares and products (von Hippel 2009, section 2). Given the visible cells the others have a mean
 //! and a standard deviation in closed form: the heads of numbers start from these ([`crate::likelihood::Law::start`]), and
 //! the completed row is among the networks' features. With the networks' last layers at zero the model *is* this one.
 //!
@@ -25,6 +26,8 @@ const RANK_MOST: usize = 16;
 /// Levels of a column whose indicators take part, at most; and indicators of a table.
 const CLASSES_MOST: usize = 16;
 const INDICATORS_MOST: usize = 512;
+/// Products, at most.
+pub(crate) const PRODUCTS_MOST: usize = 64;
 /// Iterations of EM: with the rotation, twenty suffice to choose the prior by.
 const ITERATIONS: usize = 40;
 const TRIED_ITERATIONS: usize = 20;
@@ -68,12 +71,14 @@ enum Dimension {
         mean: f64,
         sd: f64,
     },
+    /// Two of the dimensions before it multiplied, or one by itself.
+    Product(usize, usize),
 }
 
 /// A factor analysis, and where its dimensions stand in a table.
 #[derive(Clone, Debug)]
 pub(crate) struct FactorAnalysis {
-    /// With the column of each, in order.
+    /// With the column of each, in order; then products, with the column of their first factor.
     dimensions: Vec<(usize, Dimension)>,
     /// How far a dimension's mean may go.
     reach: Vec<(f64, f64)>,
@@ -101,8 +106,8 @@ pub(crate) struct Conditional {
 }
 
 impl FactorAnalysis {
-    /// One with nothing learned; its dimensions are a matter of the scaling alone.
-    fn blank(scaling: &Scaling) -> FactorAnalysis {
+    /// One with nothing learned: its dimensions are a matter of the scaling, and of the products.
+    fn blank(scaling: &Scaling, products: &[(usize, usize)]) -> FactorAnalysis {
         let (mut dimensions, mut reach, mut cells) = (Vec::new(), Vec::new(), Vec::new());
         for (j, column) in scaling.columns.iter().enumerate() {
             match column {
@@ -129,6 +134,11 @@ impl FactorAnalysis {
                 }
             }
         }
+        for &(a, b) in products {
+            dimensions.push((dimensions[a].0, Dimension::Product(a, b)));
+            reach.push((-CLIP, CLIP));
+            cells.push(f64::INFINITY);
+        }
         let (d, rank) = (dimensions.len(), RANK_MOST.min(dimensions.len()));
         let (mean, loading, noise) = (vec![0.0; d], vec![0.0; d * rank], vec![1.0; d]);
         let spread = cells.iter().map(|n| (1.0 - (d as f64 / n).min(0.5)).sqrt().recip()).collect();
@@ -139,8 +149,12 @@ impl FactorAnalysis {
 
     /// From μ, W and ψ one after the other, as a file says they are: (numbers,). `None` where they do not fit the table or
     /// are none that a fit gives.
-    pub fn stored(scaling: &Scaling, parameters: &[f64]) -> Option<FactorAnalysis> {
-        let mut model = FactorAnalysis::blank(scaling);
+    pub fn stored(scaling: &Scaling, products: &[(usize, usize)], parameters: &[f64]) -> Option<FactorAnalysis> {
+        let single = FactorAnalysis::blank(scaling, &[]).len();
+        if products.len() > PRODUCTS_MOST || products.iter().any(|&(a, b)| a.max(b) >= single) {
+            return None;
+        }
+        let mut model = FactorAnalysis::blank(scaling, products);
         let (d, k) = (model.len(), model.rank);
         if parameters.len() != d * (k + 2) {
             return None;
@@ -166,6 +180,32 @@ impl FactorAnalysis {
         self.dimensions.len()
     }
 
+    /// The dimensions that are products, as those they are products of.
+    pub fn products(&self) -> Vec<(usize, usize)> {
+        let product = |&(_, dimension): &(usize, Dimension)| match dimension {
+            Dimension::Product(a, b) => Some((a, b)),
+            _ => None,
+        };
+        self.dimensions.iter().filter_map(product).collect()
+    }
+
+    /// The others: the column of each, and whether it is a number.
+    pub fn single(&self) -> Vec<(usize, bool)> {
+        let single = self.dimensions.iter().take_while(|(_, dimension)| !matches!(dimension, Dimension::Product(..)));
+        single.map(|&(column, dimension)| (column, dimension == Dimension::Number)).collect()
+    }
+
+    /// Whether a row of which some columns are visible has a dimension.
+    #[inline(always)]
+    fn has(&self, t: usize, visible: impl Fn(usize) -> bool) -> bool {
+        let (column, dimension) = self.dimensions[t];
+        visible(column)
+            && match dimension {
+                Dimension::Product(_, b) => visible(self.dimensions[b].0),
+                _ => true,
+            }
+    }
+
     fn prepare(&mut self) {
         let k = self.rank;
         self.outer.clear();
@@ -179,11 +219,22 @@ impl FactorAnalysis {
     /// The value of a dimension in a row that has it.
     #[inline(always)]
     fn value<F: Real>(&self, t: usize, target: ArrayView1<F>) -> f64 {
+        match self.dimensions[t].1 {
+            Dimension::Product(a, b) => {
+                self.single_value(a, target).clamp(-CLIP, CLIP) * self.single_value(b, target).clamp(-CLIP, CLIP)
+            }
+            _ => self.single_value(t, target),
+        }
+    }
+
+    /// The value of a dimension that is no product.
+    #[inline(always)]
+    fn single_value<F: Real>(&self, t: usize, target: ArrayView1<F>) -> f64 {
         let (column, dimension) = self.dimensions[t];
         let x = target[column].f64();
         match dimension {
-            Dimension::Number => x.clamp(-FAR, FAR),
             Dimension::Class { class, mean, sd } => (if x == class as f64 { 1.0 - mean } else { -mean }) / sd,
+            _ => x.clamp(-FAR, FAR),
         }
     }
 
@@ -203,7 +254,7 @@ impl FactorAnalysis {
         precision.clear();
         precision.resize(size, 0.0);
         (0..k).for_each(|i| precision[triangle(i) + i] = 1.0);
-        for t in (0..self.len()).filter(|&t| visible(self.dimensions[t].0)) {
+        for t in (0..self.len()).filter(|&t| self.has(t, &visible)) {
             precision.iter_mut().zip(&self.outer[t * size..]).for_each(|(p, o)| *p += o);
         }
         factor(precision, k);
@@ -216,7 +267,7 @@ impl FactorAnalysis {
         let Conditional { precision, mean, .. } = given;
         mean.clear();
         mean.resize(k, 0.0);
-        for t in (0..self.len()).filter(|&t| visible(self.dimensions[t].0)) {
+        for t in (0..self.len()).filter(|&t| self.has(t, &visible)) {
             let x = (self.value(t, target) - self.mean[t]) / self.noise[t];
             mean.iter_mut().zip(&self.loading[t * k..]).for_each(|(m, w)| *m += w * x);
         }
@@ -242,7 +293,7 @@ impl FactorAnalysis {
                 let Conditional { precision, mean: factors, one } = given;
                 start.fill(F::zero());
                 for (t, &(j, dimension)) in self.dimensions.iter().enumerate() {
-                    if visible[j] {
+                    if self.has(t, |j| visible[j]) {
                         completed[t] = F::of(self.value(t, target).clamp(-CLIP, CLIP));
                         continue;
                     }
@@ -272,7 +323,11 @@ impl FactorAnalysis {
         out.iter_mut().for_each(|e| *e = StandardNormal.sample(rng));
         for (t, &(j, dimension)) in self.dimensions.iter().enumerate() {
             // Of three levels and more no indicator speaks for all.
-            let alone = dimension == Dimension::Number || self.dimensions_beside(t) == 1;
+            let alone = match dimension {
+                Dimension::Number => true,
+                Dimension::Class { .. } => self.dimensions_beside(t) == 1,
+                Dimension::Product(..) => false,
+            };
             if !alone || !target[j].is_nan() {
                 continue;
             }
@@ -288,13 +343,13 @@ impl FactorAnalysis {
     /// Dimensions of the column that one stands for.
     fn dimensions_beside(&self, t: usize) -> usize {
         let column = self.dimensions[t].0;
-        let like = |d: &&(usize, Dimension)| d.0 == column;
+        let like = |d: &&(usize, Dimension)| d.0 == column && !matches!(d.1, Dimension::Product(..));
         self.dimensions[t..].iter().take_while(like).count() + self.dimensions[..t].iter().rev().take_while(like).count()
     }
 
     /// EM on some rows, which count for their weights. `strength`: the prior's cells of noise.
     fn fit(of: &Source<'_>, some: &[usize], strength: f64, iterations: usize) -> FactorAnalysis {
-        let mut model = FactorAnalysis::blank(of.scaling);
+        let mut model = FactorAnalysis::blank(of.scaling, of.products);
         // Any start but zero will do, which EM would stay at.
         let sd = (0.5 / model.rank.max(1) as f64).sqrt();
         let mut rng = stream(of.seed, Purpose::Linear, 0);
@@ -354,8 +409,8 @@ impl FactorAnalysis {
     /// 1 − (p + 2) / n of the variance, as White's estimator (1980), n being the cells of the column with the fewest. It makes up, too,
     /// for the rows that are not among `some`, where these stand for all of the table.
     fn weight_variance(&self, of: &Source<'_>, some: &[usize]) -> f64 {
-        let cells = |&(j, _): &(usize, Dimension)| some.iter().filter(|&&i| !of.rows.target[(i, j)].is_nan()).count();
-        let fewest = self.dimensions.iter().map(cells).min().unwrap_or_default().max(1) as f64;
+        let cells = |(j, _): (usize, bool)| some.iter().filter(|&&i| !of.rows.target[(i, j)].is_nan()).count();
+        let fewest = self.single().into_iter().map(cells).min().unwrap_or_default().max(1) as f64;
         let lacks = ((self.len() + 2) as f64 / fewest).min(0.5);
         1.0 / (1.0 - lacks) * some.len() as f64 / of.rows.target.nrows() as f64
     }
@@ -419,14 +474,14 @@ impl FactorAnalysis {
                             let by = weight * f[r];
                             ff[triangle(r)..triangle(r + 1)].iter_mut().zip(&f).for_each(|(ff, f)| *ff += by * f);
                         }
-                        for t in (0..d).filter(|&t| observed(self.dimensions[t].0)) {
+                        for t in (0..d).filter(|&t| self.has(t, observed)) {
                             sums.add_cell(t, &f, self.value(t, target), weight);
                         }
                     }
                     let weight = ff[triangle(k) + k];
                     ff.iter_mut().zip(&covariance).for_each(|(ff, c)| *ff += weight * c);
                     sums.factors.iter_mut().zip(&ff).for_each(|(s, x)| *s += x);
-                    for t in (0..d).filter(|&t| observed(self.dimensions[t].0)) {
+                    for t in (0..d).filter(|&t| self.has(t, observed)) {
                         sums.add_second(t, &ff);
                     }
                 }
@@ -446,7 +501,7 @@ impl FactorAnalysis {
             let target = of.rows.target.row(i);
             let visible: Vec<bool> = target.iter().map(|x| rng.random::<f64>() < 0.7 && !x.is_nan()).collect();
             self.complete(target, &visible, &mut completed, &mut start, &mut given);
-            for (t, &(j, _)) in self.dimensions.iter().enumerate() {
+            for (t, (j, _)) in self.single().into_iter().enumerate() {
                 if !visible[j] && !target[j].is_nan() {
                     total += (1.0 + (f64::from(completed[t]) - self.value(t, target)).powi(2)).sqrt() - 1.0;
                     cells += 1;
@@ -561,11 +616,14 @@ fn solve_upper(l: &[f64], b: &mut [f64]) {
 
 /// What the linear model is fitted to.
 #[derive(Clone, Copy)]
-struct Source<'a> {
-    scaling: &'a Scaling,
-    rows: &'a Rows<f32>,
-    weights: Option<&'a [f64]>,
-    seed: u64,
+pub(crate) struct Source<'a> {
+    pub scaling: &'a Scaling,
+    /// The dimensions whose products are dimensions, too.
+    pub products: &'a [(usize, usize)],
+    pub rows: &'a Rows<f32>,
+    /// What each row counts for, one on average.
+    pub weights: Option<&'a [f64]>,
+    pub seed: u64,
 }
 
 impl Source<'_> {
@@ -588,14 +646,16 @@ pub(crate) struct Start {
     pub kept: Linear,
     /// None, or [`FOLDS`]: row `i` belongs to part `i % FOLDS`.
     parts: Vec<FactorAnalysis>,
+    /// Rows that it is fitted to, and the prior's cells of noise.
+    some: Vec<usize>,
+    strength: f64,
 }
 
 impl Start {
-    /// Fits on the calling thread's pool. `weights`: what each row counts for, one on average.
-    pub fn fit(scaling: &Scaling, rows: &Rows<f32>, weights: Option<&[f64]>, seed: u64) -> Start {
-        let source = Source { scaling, rows, weights, seed };
-        let n = rows.target.nrows();
-        let d = FactorAnalysis::blank(scaling).len().max(1);
+    /// Fits on the calling thread's pool; the draws come by [`Start::with_draws`].
+    pub fn fit(source: &Source<'_>) -> Start {
+        let n = source.rows.target.nrows();
+        let d = FactorAnalysis::blank(source.scaling, source.products).len().max(1);
         // Every so many-th row.
         let at_most = |rows: usize, cells: usize| -> Vec<usize> {
             let most = rows.min(cells / d).max(1);
@@ -610,32 +670,39 @@ impl Start {
         let folds = if few.len() < 300 { FOLDS } else { 1 };
         let error = |&strength: &f64| -> f64 {
             let parts = (0..folds).map(|fold| part(&few, fold));
-            parts.map(|(others, of)| FactorAnalysis::fit(&source, &others, strength, TRIED_ITERATIONS).error(&source, &of)).sum()
+            parts.map(|(others, of)| FactorAnalysis::fit(source, &others, strength, TRIED_ITERATIONS).error(source, &of)).sum()
         };
         let errors: Vec<f64> = STRENGTHS.par_iter().map(error).collect();
         let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap_or(0);
-        let all = at_most(ROWS_MOST, CELLS_MOST);
-        let whole = FactorAnalysis::fit(&source, &all, STRENGTHS[best], ITERATIONS);
+        let some = at_most(ROWS_MOST, CELLS_MOST);
+        let strength = STRENGTHS[best];
+        let whole = FactorAnalysis::fit(source, &some, strength, ITERATIONS);
         let parts = match n <= FOLDED_MOST && n * d <= FEW_CELLS {
-            true => (0..FOLDS)
-                .into_par_iter()
-                .map(|f| FactorAnalysis::fit(&source, &part(&all, f).0, STRENGTHS[best], ITERATIONS))
-                .collect(),
+            true => {
+                (0..FOLDS).into_par_iter().map(|f| FactorAnalysis::fit(source, &part(&some, f).0, strength, ITERATIONS)).collect()
+            }
             false => Vec::new(),
         };
-        let strength = if all.len() < PLENTY * (d + 1) { STRENGTHS[best] } else { STRENGTHS[0] };
-        let cells = all.len() * d;
+        Start { kept: Linear { whole, draws: Vec::new() }, parts, some, strength }
+    }
+
+    /// With draws of the parameters, from the source that it was fitted to.
+    pub fn with_draws(mut self, source: &Source<'_>) -> Start {
+        let (whole, some) = (&self.kept.whole, &self.some);
+        let d = whole.len().max(1);
+        let strength = if some.len() < PLENTY * (d + 1) { self.strength } else { STRENGTHS[0] };
+        let cells = some.len() * d;
         let iterations = match cells {
-            cells if cells <= LITTLE && all.len() <= FEW_ROWS => MANY_ITERATIONS,
+            cells if cells <= LITTLE && some.len() <= FEW_ROWS => MANY_ITERATIONS,
             cells if cells > MANY_CELLS => FEW_ITERATIONS,
             _ => ITERATIONS,
         };
         let one = (cells * iterations * triangle(whole.rank + 1)) as f64;
         let draws = ((DRAWS_WORK / one.max(1.0)) as usize).clamp(DRAWS.0, DRAWS.1);
-        let variance = whole.weight_variance(&source, &all);
-        let draw = |i: usize| whole.drawn(&source, &all, (strength, iterations), variance, i);
-        let draws = (0..draws).into_par_iter().map(draw).collect();
-        Start { kept: Linear { whole, draws }, parts }
+        let variance = whole.weight_variance(source, some);
+        let draw = |i: usize| whole.drawn(source, some, (strength, iterations), variance, i);
+        self.kept.draws = (0..draws).into_par_iter().map(draw).collect();
+        self
     }
 }
 
@@ -659,6 +726,16 @@ impl<'a> View<'a> {
     /// Of the table the start was fitted to.
     pub fn in_training(scaling: &'a Scaling, start: &'a Start) -> View<'a> {
         View { scaling, whole: &start.kept.whole, parts: &start.parts }
+    }
+
+    /// The dimensions of the start: see [`FactorAnalysis::single`] and [`FactorAnalysis::products`].
+    pub fn single(&self) -> Vec<(usize, bool)> {
+        self.whole.single()
+    }
+
+    /// See `single`.
+    pub fn products(&self) -> Vec<(usize, usize)> {
+        self.whole.products()
     }
 
     /// Of any table.
@@ -731,7 +808,7 @@ mod tests {
     #[test]
     fn em_recovers_the_covariance_from_cells_with_gaps() {
         let (scaling, rows, _, loading, sd) = simulated(4000, 0.3);
-        let source = Source { scaling: &scaling, rows: &rows, weights: None, seed: 1 };
+        let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
         let all: Vec<usize> = (0..4000).collect();
         let model = FactorAnalysis::fit(&source, &all, 0.003, ITERATIONS);
         for i in 0..5 {
@@ -748,7 +825,7 @@ mod tests {
     #[test]
     fn a_row_is_completed_by_its_conditional_mean_and_deviation() {
         let (scaling, _, _, loading, sd) = simulated(1, 0.0);
-        let mut model = FactorAnalysis::blank(&scaling);
+        let mut model = FactorAnalysis::blank(&scaling, &[]);
         for (t, w) in loading.iter().enumerate() {
             model.loading[t * 5..t * 5 + 2].copy_from_slice(w);
             model.noise[t] = sd * sd;
@@ -805,7 +882,8 @@ mod tests {
         let observed: Vec<f64> = rows.target.column(3).iter().filter(|x| !x.is_nan()).map(|&x| f64::from(x)).collect();
         let of_observed = observed.iter().sum::<f64>() / observed.len() as f64;
         let of_all = full.target.column(3).iter().map(|&x| f64::from(x)).sum::<f64>() / 400.0;
-        let start = Start::fit(&scaling, &rows, None, 1);
+        let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
+        let start = Start::fit(&source).with_draws(&source);
         let got = start.kept.whole.mean[3];
         assert!((of_observed - of_all).abs() > 0.2 && (got - of_all).abs() < 0.08, "{of_observed} {of_all} {got}");
 
@@ -821,7 +899,8 @@ mod tests {
     fn hidden_cells_and_weights_of_zero_leave_no_trace() {
         let (scaling, rows, truth, ..) = simulated(60, 0.3);
         let given = &mut Conditional::default();
-        let start = Start::fit(&scaling, &rows, None, 1);
+        let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
+        let start = Start::fit(&source);
         let view = View::in_training(&scaling, &start);
         let features = |rows: &Rows<f32>, visible: &[bool], given: &mut Conditional| {
             let shape = scaling.shape().with_completed(start.kept.whole.len());
@@ -838,14 +917,13 @@ mod tests {
         // The model of the other parts, which row 7 is not among: another one than the whole table's.
         let mut changed = rows.clone();
         changed.target.row_mut(7).fill(5.0);
-        let again = Start::fit(&scaling, &changed, None, 1);
+        let again = Start::fit(&Source { rows: &changed, ..source });
         assert_eq!(start.parts[2].loading, again.parts[2].loading);
         assert_ne!(start.kept.whole.loading, again.kept.whole.loading);
         // A row that weighs twice is one that stands there twice.
         let few: Vec<usize> = (0..20).collect();
         let twice: Vec<usize> = few.iter().chain(&few[..5]).copied().collect();
         let weights: Vec<f64> = (0..60).map(|i| if i < 5 { 2.0 } else { 1.0 }).collect();
-        let source = Source { scaling: &scaling, rows: &rows, weights: None, seed: 1 };
         let weighted = FactorAnalysis::fit(&Source { weights: Some(&weights), ..source }, &few, 1.0, ITERATIONS);
         let repeated = FactorAnalysis::fit(&source, &twice, 1.0, ITERATIONS);
         assert!(weighted.noise.iter().zip(&repeated.noise).all(|(a, b)| (a - b).abs() < 1e-9));

@@ -10,6 +10,7 @@
 //! deviation of every number are the start. The rest of η begins at zero, so that the model begins as the linear one.
 
 pub(crate) mod bound;
+pub(crate) mod curvature;
 pub(crate) mod linear;
 pub(crate) mod net;
 pub(crate) mod posterior;

@@ -2,7 +2,6 @@
 
 pub(crate) mod adam;
 pub(crate) mod checkpoint;
-pub(crate) mod curvature;
 pub(crate) mod pilot;
 pub(crate) mod settle;
 
@@ -536,14 +535,6 @@ impl Objective for Fit<'_> {
         }
         Ok(mean as f32)
     }
-}
-
-/// Per column, whether it has gaps; all of them where none has. Of a column without gaps the held-out cells are those of rows
-/// that show others. Where it decides which cells others miss, these are no sample of the table, and a network gains by what is
-/// only their choice: x from y, where rows of large x miss their y.
-fn asked(trainer: &Trainer<'_>) -> Vec<bool> {
-    let gaps: Vec<bool> = trainer.rows.target.columns().into_iter().map(|cells| cells.iter().any(|x| x.is_nan())).collect();
-    if gaps.contains(&true) { gaps } else { vec![true; gaps.len()] }
 }
 
 /// The loss of a fill, by which epochs are compared: for a number √(1 + e²) − 1 with e its error in standard deviations

@@ -14,7 +14,7 @@ use crate::likelihood::{Head, Law, Likelihood, log_sum_exp};
 use crate::model::marginal_bias;
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
-use crate::train::{Member, Trainer, asked, fill_loss, mean_and_error, show_block};
+use crate::train::{Member, Trainer, fill_loss, mean_and_error, show_block};
 
 /// Latent points that a held-out cell's score averages over.
 const DRAWS: usize = 4;
@@ -85,7 +85,7 @@ pub(crate) fn departs(trainer: &Trainer<'_>, members: &[Member], chosen: &[bool]
 
 /// Per head, whether fills are asked of its column.
 fn asked_of(trainer: &Trainer<'_>) -> Vec<bool> {
-    let asked = asked(trainer);
+    let asked = trainer.rows.asked();
     trainer.vae.heads.iter().map(|head| asked[head.column]).collect()
 }
 

@@ -1,0 +1,232 @@
+//! Whether a straight line is all there is: the curvature in what the linear start leaves unexplained.
+//!
+//! ```text
+//! e = a + b x + c t        x: the dimensions of a row's other cells, as the start completes them; t: one more term
+//! ```
+//! Over the rows that have a number, e is its residual from the linear start, which has not seen the row. A square or a product of x as
+//! a further term leaves less of it beyond chance only where the relation bends (RESET, Ramsey 1969). A dozen held-out cells
+//! seldom show a bend, all residuals do. The start then takes the terms that it bends with as dimensions of its own, which few rows suffice
+//! for, where a network would need many.
+
+use ndarray::Array2;
+
+use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling};
+use crate::model::linear::{Conditional, PRODUCTS_MOST, Source, Start, View};
+
+/// Rows that are looked at, at most: every so many-th.
+const ROWS_MOST: usize = 5000;
+/// Dimensions whose products are looked at, at most, and terms that one column may add.
+const SINGLE_MOST: usize = 24;
+const TERMS_MOST: usize = 4;
+/// Residuals count as no farther out than so many standard deviations of their column.
+const FAR: f64 = 6.0;
+/// Twice the gain of the log likelihood by one of `c` terms has to exceed this and 2 ln c: about χ² of one degree of freedom where
+/// nothing bends, it does in one table of a hundred.
+const GAIN: f64 = 6.6;
+
+/// The linear start, with draws. Where it may be `curved`, it has the products that it bends with.
+pub(crate) fn start(source: &Source<'_>, curved: bool) -> Start {
+    let straight = Start::fit(source);
+    let products = if curved { products(source, &straight) } else { Vec::new() };
+    if products.is_empty() {
+        return straight.with_draws(source);
+    }
+    let source = Source { products: &products, ..*source };
+    Start::fit(&source).with_draws(&source)
+}
+
+/// The products by which the numbers that fills are asked of bend.
+fn products(source: &Source<'_>, start: &Start) -> Vec<(usize, usize)> {
+    let view = View::in_training(source.scaling, start);
+    let mut found = Vec::new();
+    for column in bent(source.scaling, source.rows) {
+        let mut residuals = Residuals::of((source.scaling, source.rows), &view, column, false);
+        for _ in 0..TERMS_MOST {
+            let Some(term) = residuals.take_best() else { break };
+            if let (Term::Product(a, b), false) = (term, found.len() == PRODUCTS_MOST) {
+                found.push((a, b));
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Whether a number that fills are asked of bends with the other columns, by products that the start does not have or by cubes.
+pub(crate) fn bends(scaling: &Scaling, rows: &Rows<f32>, view: &View<'_>) -> bool {
+    bent(scaling, rows).into_iter().any(|column| Residuals::of((scaling, rows), view, column, true).take_best().is_some())
+}
+
+/// The numbers that fills are asked of.
+fn bent(scaling: &Scaling, rows: &Rows<f32>) -> Vec<usize> {
+    let asked = rows.asked();
+    let number = |j: &usize| matches!(scaling.columns[*j], ColumnScaling::Number { sd, .. } if sd > 0.0);
+    (0..asked.len()).filter(|&j| asked[j]).filter(number).collect()
+}
+
+/// A term that is not linear, of dimensions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Term {
+    Product(usize, usize),
+    Cube(usize),
+}
+
+/// The second moments of one, of what is linear, of the terms and of a column's residuals, in this order.
+struct Residuals {
+    terms: Vec<Term>,
+    /// Rows less what was swept.
+    freedom: f64,
+    moments: Array2<f64>,
+    /// The diagonal before anything was swept.
+    whole: Vec<f64>,
+}
+
+impl Residuals {
+    /// Of a column, with what is linear swept.
+    fn of((scaling, rows): (&Scaling, &Rows<f32>), view: &View<'_>, column: usize, cubes: bool) -> Residuals {
+        let n = rows.target.nrows();
+        let (single, has) = (view.single(), view.products());
+        let others: Vec<usize> = (0..single.len()).filter(|&t| single[t].0 != column).take(SINGLE_MOST).collect();
+        let of_others = |&&(a, b): &&(usize, usize)| single[a].0 != column && single[b].0 != column;
+        let known: Vec<Term> = has.iter().filter(of_others).map(|&(a, b)| Term::Product(a, b)).collect();
+        let mut terms = Vec::new();
+        for (at, &a) in others.iter().enumerate() {
+            // Levels of one column exclude each other, and an indicator is its own square.
+            let product = |&b: &usize| if a == b { single[a].1 } else { single[a].0 != single[b].0 };
+            let new = others[..=at].iter().copied().filter(product).filter(|&b| !has.contains(&(a, b)));
+            terms.extend(new.map(|b| Term::Product(a, b)));
+            terms.extend((cubes && single[a].1).then_some(Term::Cube(a)));
+        }
+        let observed: Vec<usize> = (0..n).filter(|&i| !rows.target[(i, column)].is_nan()).collect();
+        let some: Vec<usize> = observed.iter().copied().step_by(observed.len().div_ceil(ROWS_MOST).max(1)).collect();
+        let dimensions = single.len() + has.len();
+        let (mut out, mut given) = (Features::new(scaling.shape().with_completed(dimensions), 1), Conditional::default());
+        let encoded = out.dense.ncols() - dimensions;
+        let mut table = Vec::new();
+        for &i in &some {
+            let target = rows.target.row(i);
+            let visible: Vec<bool> = target.iter().enumerate().map(|(j, x)| !x.is_nan() && j != column).collect();
+            view.show(rows, i, &visible, &mut out, 0, &mut given);
+            let x = |t: usize| f64::from(out.dense[(0, encoded + t)]);
+            let value = |term: &Term| match *term {
+                Term::Product(a, b) => x(a) * x(b),
+                Term::Cube(a) => x(a).powi(3),
+            };
+            table.push(1.0);
+            table.extend(others.iter().map(|&t| x(t)));
+            table.extend(known.iter().chain(&terms).map(value));
+            table.push(f64::from(target[column] - out.start[(0, 2 * column)]).clamp(-FAR, FAR));
+        }
+        Residuals::new(table, 1 + others.len() + known.len(), terms)
+    }
+
+    /// Of a table: row by row one, what is linear, all of it swept, the terms and the residual.
+    fn new(table: Vec<f64>, linear: usize, terms: Vec<Term>) -> Residuals {
+        let size = linear + terms.len() + 1;
+        let rows = table.len() / size;
+        let mut moments = Array2::<f64>::zeros((size, size));
+        for row in table.chunks_exact(size) {
+            for (x, mut sums) in row.iter().zip(moments.rows_mut()) {
+                sums.iter_mut().zip(row).for_each(|(s, y)| *s += x * y);
+            }
+        }
+        let whole = moments.diag().to_vec();
+        let mut residuals = Residuals { terms, freedom: rows as f64, moments, whole };
+        (0..linear).for_each(|k| residuals.sweep(k));
+        residuals
+    }
+
+    /// Leaves of everything what is not explained by the `k`-th.
+    fn sweep(&mut self, k: usize) {
+        let (pivot, row) = (self.moments[(k, k)], self.moments.row(k).to_owned());
+        if pivot <= 1e-9 * self.whole[k] {
+            return;
+        }
+        self.freedom -= 1.0;
+        for (mut sums, x) in self.moments.rows_mut().into_iter().zip(&row) {
+            sums.scaled_add(-x / pivot, &row);
+        }
+    }
+
+    /// Sweeps the term by which most is explained and says which, if it is more than chance would.
+    fn take_best(&mut self) -> Option<Term> {
+        let last = self.whole.len() - 1;
+        let first = last - self.terms.len();
+        let left = self.moments[(last, last)];
+        let explains = |at: usize| -> f64 {
+            let own = self.moments[(first + at, first + at)];
+            if own <= 1e-6 * self.whole[first + at] { 0.0 } else { self.moments[(first + at, last)].powi(2) / own }
+        };
+        let best = (0..self.terms.len()).max_by(|&a, &b| explains(a).total_cmp(&explains(b)))?;
+        let without = (left - explains(best)).max(1e-12 * self.whole[last]);
+        let gain = (self.freedom - 1.0).max(0.0) * (left / without).ln();
+        // Of no rows the gain is no number.
+        let beyond_chance = gain > GAIN + 2.0 * (self.terms.len() as f64).ln();
+        beyond_chance.then(|| {
+            self.sweep(first + best);
+            self.terms[best]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::scaling::number_scaling;
+    use crate::rng::{Purpose, stream};
+    use ndarray_rand::rand_distr::{Distribution, StandardNormal};
+
+    /// How many of 400 tables improve by a square or a cube of x, with so much of the square.
+    fn found(n: usize, bend: f64) -> usize {
+        let mut rng = stream(1, Purpose::HeldOut, 0);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let mut row = || {
+            let x = normal();
+            [1.0, x, x * x, x.powi(3), x + bend * x * x + normal()]
+        };
+        let mut table = || -> Vec<f64> { (0..n).flat_map(|_| row()).collect() };
+        let terms = || vec![Term::Product(0, 0), Term::Cube(0)];
+        (0..400).filter(|_| Residuals::new(table(), 2, terms()).take_best().is_some()).count()
+    }
+
+    #[test]
+    fn a_bend_is_found_and_a_straight_line_is_not_one() {
+        for n in [30, 100, 1000] {
+            assert!(found(n, 0.0) <= 12, "{n}: {}", found(n, 0.0));
+        }
+        assert!(found(100, 0.5) >= 390 && found(1000, 0.2) == 400);
+        assert!(Residuals::new(Vec::new(), 2, vec![Term::Cube(0)]).take_best().is_none());
+    }
+
+    /// y = x + x² / 2, a third of y missing: by straight lines it would miss what is beyond the middle.
+    #[test]
+    fn a_start_that_may_be_curved_takes_the_square_and_completes_rows_by_it() {
+        let mut rng = stream(2, Purpose::HeldOut, 0);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let mut target = Array2::from_elem((200, 2), 0f32);
+        for (i, mut row) in target.rows_mut().into_iter().enumerate() {
+            let x = normal();
+            row[0] = x as f32;
+            row[1] = if i % 3 == 0 { f32::NAN } else { (x + 0.5 * x * x + 0.5 * normal()) as f32 };
+        }
+        // Of a standard deviation near one, and wide enough for every expected value.
+        let cells: Vec<f64> = (0..800).map(|i| [-1.0, 1.0][i % 2] * if i < 2 { 20.0 } else { 1.0 }).collect();
+        let unit = || number_scaling(cells.clone(), 2);
+        let scaling = Scaling { columns: vec![unit(), unit()] };
+        let rows = Rows { place: target.clone(), target };
+        let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
+        let (straight, curved) = (start(&source, false), start(&source, true));
+        assert_eq!((straight.kept.whole.products(), curved.kept.whole.products()), (vec![], vec![(0, 0)]));
+        let bent = |start: &Start| bends(&scaling, &rows, &View::in_training(&scaling, start));
+        assert!(bent(&straight) && !bent(&curved));
+        let expected = |start: &Start, x: f32| {
+            let row = ndarray::arr1(&[x, f32::NAN]);
+            let (mut completed, mut means) = (vec![0f32; start.kept.whole.len()], vec![0f32; 4]);
+            start.kept.whole.complete(row.view(), &[true, false], &mut completed, &mut means, &mut Conditional::default());
+            means[2]
+        };
+        assert!((expected(&curved, 2.0) - 4.0).abs() < 0.4 && (expected(&curved, -1.0) + 0.5).abs() < 0.2);
+        assert!(expected(&straight, 2.0) < 3.0);
+    }
+}
