@@ -9,7 +9,7 @@ use crate::impute::Gap;
 use crate::impute::neighbours::{BANDWIDTHS, Distances, Kernel, Kernels, NEAREST, Neighbours, PICKED, ROWS_MOST, SHARES, WIDER};
 use crate::impute::vae::VaeImputer;
 use crate::likelihood::{Head, Likelihood};
-use crate::model::linear::View;
+use crate::model::linear::start::View;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
 use crate::train::{HeldOut, mean_and_error, show_block};

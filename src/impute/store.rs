@@ -35,7 +35,8 @@ use crate::impute::{ExpectedError, FittedInfo};
 use crate::kernel::Real;
 use crate::likelihood::heads;
 use crate::model::Vae;
-use crate::model::linear::{FactorAnalysis, Linear};
+use crate::model::linear::FactorAnalysis;
+use crate::model::linear::start::Linear;
 use crate::model::posterior::AT_ONCE;
 use crate::train::pilot::FamilyScore;
 

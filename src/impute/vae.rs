@@ -23,7 +23,8 @@ use crate::impute::{
 use crate::likelihood::Likelihood;
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
-use crate::model::linear::{Conditional, Linear, View};
+use crate::model::linear::Conditional;
+use crate::model::linear::start::{Linear, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, Stream, normals, pair, stream};
 use crate::train::pilot::FamilyScore;

@@ -11,7 +11,8 @@
 use ndarray::Array2;
 
 use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling};
-use crate::model::linear::{Conditional, PRODUCTS_MOST, Source, Start, View};
+use crate::model::linear::start::{Start, View};
+use crate::model::linear::{Conditional, PRODUCTS_MOST, Source};
 
 /// Rows that are looked at, at most: every so many-th.
 const ROWS_MOST: usize = 5000;
@@ -41,15 +42,12 @@ fn products(source: &Source<'_>, start: &Start) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for column in bent(source.scaling, source.rows) {
         let mut residuals = Residuals::of((source.scaling, source.rows), &view, column, false);
-        for _ in 0..TERMS_MOST {
-            let Some(term) = residuals.take_best() else { break };
-            if let (Term::Product(a, b), false) = (term, found.len() == PRODUCTS_MOST) {
-                found.push((a, b));
-            }
-        }
+        let terms = std::iter::from_fn(|| residuals.take_best()).take(TERMS_MOST);
+        found.extend(terms.filter_map(|term| if let Term::Product(a, b) = term { Some((a, b)) } else { None }));
     }
     found.sort_unstable();
     found.dedup();
+    found.truncate(PRODUCTS_MOST);
     found
 }
 
@@ -66,7 +64,7 @@ fn bent(scaling: &Scaling, rows: &Rows<f32>) -> Vec<usize> {
 }
 
 /// A term that is not linear, of dimensions.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 enum Term {
     Product(usize, usize),
     Cube(usize),
@@ -86,7 +84,7 @@ impl Residuals {
     /// Of a column, with what is linear swept.
     fn of((scaling, rows): (&Scaling, &Rows<f32>), view: &View<'_>, column: usize, cubes: bool) -> Residuals {
         let n = rows.target.nrows();
-        let (single, has) = (view.single(), view.products());
+        let (single, has) = (view.whole.single(), view.whole.products());
         let others: Vec<usize> = (0..single.len()).filter(|&t| single[t].0 != column).take(SINGLE_MOST).collect();
         let of_others = |&&(a, b): &&(usize, usize)| single[a].0 != column && single[b].0 != column;
         let known: Vec<Term> = has.iter().filter(of_others).map(|&(a, b)| Term::Product(a, b)).collect();
@@ -100,7 +98,7 @@ impl Residuals {
         }
         let observed: Vec<usize> = (0..n).filter(|&i| !rows.target[(i, column)].is_nan()).collect();
         let some: Vec<usize> = observed.iter().copied().step_by(observed.len().div_ceil(ROWS_MOST).max(1)).collect();
-        let dimensions = single.len() + has.len();
+        let dimensions = view.whole.len();
         let (mut out, mut given) = (Features::new(scaling.shape().with_completed(dimensions), 1), Conditional::default());
         let encoded = out.dense.ncols() - dimensions;
         let mut table = Vec::new();

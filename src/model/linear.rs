@@ -12,12 +12,14 @@
 //! along and taken into μ and W, which takes few iterations (PX-EM, Liu, Rubin & Wu 1998). A conjugate prior stands for some cells of
 //! pure noise in every dimension; how many is chosen by the error on hidden cells.
 
+pub(crate) mod start;
+
 use ndarray::ArrayView1;
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand_distr::{Distribution, Gamma, StandardNormal};
 use rayon::prelude::*;
 
-use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling};
+use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::kernel::{Real, vectorised};
 use crate::rng::{Purpose, Stream, pair, stream};
 
@@ -28,30 +30,6 @@ const CLASSES_MOST: usize = 16;
 const INDICATORS_MOST: usize = 512;
 /// Products, at most.
 pub(crate) const PRODUCTS_MOST: usize = 64;
-/// Iterations of EM: with the rotation, twenty suffice to choose the prior by.
-const ITERATIONS: usize = 40;
-const TRIED_ITERATIONS: usize = 20;
-/// Rows and cells of the table that EM sees, at most, and when it is run again and again to choose the prior.
-const ROWS_MOST: usize = 5000;
-const CELLS_MOST: usize = 1_000_000;
-const FEW_CELLS: usize = 100_000;
-/// Draws of the parameters, at least and at most, and what all of them may cost in operations; iterations of a draw that goes
-/// over more than so many cells, where it is near where it starts.
-const DRAWS: (usize, usize) = (5, 40);
-const DRAWS_WORK: f64 = 5e8;
-const MANY_CELLS: usize = 20_000;
-const FEW_ITERATIONS: usize = 12;
-/// Where rows are few a draw goes far from where it starts; while cells are, too, iterations cost little.
-const FEW_ROWS: usize = 300;
-const LITTLE: usize = 3000;
-const MANY_ITERATIONS: usize = 160;
-/// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.
-const PLENTY: usize = 10;
-/// Prior cells of pure noise in every dimension: next to none for tables of low rank without noise, some for small tables.
-const STRENGTHS: [f64; 6] = [0.003, 0.1, 1.0, 5.0, 15.0, 40.0];
-/// Tables of so many rows at most are cut into parts, each of which is completed by a model of the others.
-const FOLDED_MOST: usize = 2000;
-const FOLDS: usize = 5;
 /// Completed cells among the features stay within so many standard deviations.
 const CLIP: f64 = 6.0;
 /// A visible cell counts as no farther out than this, however far its row is from those of the fit.
@@ -494,14 +472,14 @@ impl FactorAnalysis {
     fn error(&self, of: &Source<'_>, some: &[usize]) -> f64 {
         let d = of.rows.target.ncols();
         let (mut completed, mut start) = (vec![0f32; self.len()], vec![0f32; 2 * d]);
-        let mut given = Conditional::default();
+        let (single, mut given) = (self.single(), Conditional::default());
         let (mut total, mut cells) = (0.0, 0);
         for &i in some {
             let mut rng = stream(of.seed, Purpose::Linear, pair(1, i as u64));
             let target = of.rows.target.row(i);
             let visible: Vec<bool> = target.iter().map(|x| rng.random::<f64>() < 0.7 && !x.is_nan()).collect();
             self.complete(target, &visible, &mut completed, &mut start, &mut given);
-            for (t, (j, _)) in self.single().into_iter().enumerate() {
+            for (t, &(j, _)) in single.iter().enumerate() {
                 if !visible[j] && !target[j].is_nan() {
                     total += (1.0 + (f64::from(completed[t]) - self.value(t, target)).powi(2)).sqrt() - 1.0;
                     cells += 1;
@@ -564,12 +542,12 @@ impl Moments {
 
 /// Entries of the lower triangle of a matrix of so many rows.
 #[inline(always)]
-pub(crate) const fn triangle(k: usize) -> usize {
+const fn triangle(k: usize) -> usize {
     k * (k + 1) / 2
 }
 
 #[inline(always)]
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+fn dot(a: &[f64], b: &[f64]) -> f64 {
     // By lanes, which vectorises: in sequence every sum would wait for the one before.
     const LANES: usize = 4;
     let n = a.len().min(b.len());
@@ -582,7 +560,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 /// The Cholesky factor L of a positive definite matrix, in its place: lower triangles, row by row.
 #[inline(always)]
-pub(crate) fn factor(a: &mut [f64], k: usize) {
+fn factor(a: &mut [f64], k: usize) {
     for i in 0..k {
         let (above, row) = a.split_at_mut(triangle(i));
         for j in 0..i {
@@ -596,7 +574,7 @@ pub(crate) fn factor(a: &mut [f64], k: usize) {
 
 /// b ← L⁻¹ b.
 #[inline(always)]
-pub(crate) fn solve_lower(l: &[f64], b: &mut [f64]) {
+fn solve_lower(l: &[f64], b: &mut [f64]) {
     for i in 0..b.len() {
         let row = &l[triangle(i)..triangle(i + 1)];
         b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
@@ -639,131 +617,6 @@ impl Source<'_> {
     }
 }
 
-/// The linear model of a whole table, draws of its parameters and, of a small table, models of all but each of its parts: in
-/// training a row is completed by a model that has not seen it, or the networks would trust what is too good to be true.
-#[derive(Clone, Debug)]
-pub(crate) struct Start {
-    pub kept: Linear,
-    /// None, or [`FOLDS`]: row `i` belongs to part `i % FOLDS`.
-    parts: Vec<FactorAnalysis>,
-    /// Rows that it is fitted to, and the prior's cells of noise.
-    some: Vec<usize>,
-    strength: f64,
-}
-
-impl Start {
-    /// Fits on the calling thread's pool; the draws come by [`Start::with_draws`].
-    pub fn fit(source: &Source<'_>) -> Start {
-        let n = source.rows.target.nrows();
-        let d = FactorAnalysis::blank(source.scaling, source.products).len().max(1);
-        // Every so many-th row.
-        let at_most = |rows: usize, cells: usize| -> Vec<usize> {
-            let most = rows.min(cells / d).max(1);
-            (0..n).step_by(n.div_ceil(most).max(1)).collect()
-        };
-        let part = |rows: &[usize], fold: usize| -> (Vec<usize>, Vec<usize>) {
-            let (of, others): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(|(at, _)| at % FOLDS == fold);
-            let rows = |some: Vec<(usize, &usize)>| some.into_iter().map(|(_, &i)| i).collect();
-            (rows(others), rows(of))
-        };
-        let few = at_most(FOLDED_MOST, FEW_CELLS);
-        let folds = if few.len() < 300 { FOLDS } else { 1 };
-        let error = |&strength: &f64| -> f64 {
-            let parts = (0..folds).map(|fold| part(&few, fold));
-            parts.map(|(others, of)| FactorAnalysis::fit(source, &others, strength, TRIED_ITERATIONS).error(source, &of)).sum()
-        };
-        let errors: Vec<f64> = STRENGTHS.par_iter().map(error).collect();
-        let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap_or(0);
-        let some = at_most(ROWS_MOST, CELLS_MOST);
-        let strength = STRENGTHS[best];
-        let whole = FactorAnalysis::fit(source, &some, strength, ITERATIONS);
-        let parts = match n <= FOLDED_MOST && n * d <= FEW_CELLS {
-            true => {
-                (0..FOLDS).into_par_iter().map(|f| FactorAnalysis::fit(source, &part(&some, f).0, strength, ITERATIONS)).collect()
-            }
-            false => Vec::new(),
-        };
-        Start { kept: Linear { whole, draws: Vec::new() }, parts, some, strength }
-    }
-
-    /// With draws of the parameters, from the source that it was fitted to.
-    pub fn with_draws(mut self, source: &Source<'_>) -> Start {
-        let (whole, some) = (&self.kept.whole, &self.some);
-        let d = whole.len().max(1);
-        let strength = if some.len() < PLENTY * (d + 1) { self.strength } else { STRENGTHS[0] };
-        let cells = some.len() * d;
-        let iterations = match cells {
-            cells if cells <= LITTLE && some.len() <= FEW_ROWS => MANY_ITERATIONS,
-            cells if cells > MANY_CELLS => FEW_ITERATIONS,
-            _ => ITERATIONS,
-        };
-        let one = (cells * iterations * triangle(whole.rank + 1)) as f64;
-        let draws = ((DRAWS_WORK / one.max(1.0)) as usize).clamp(DRAWS.0, DRAWS.1);
-        let variance = whole.weight_variance(source, some);
-        let draw = |i: usize| whole.drawn(source, some, (strength, iterations), variance, i);
-        self.kept.draws = (0..draws).into_par_iter().map(draw).collect();
-        self
-    }
-}
-
-/// What a fitted model keeps of its start.
-#[derive(Clone, Debug)]
-pub(crate) struct Linear {
-    pub whole: FactorAnalysis,
-    /// Draws of the parameters: one at least.
-    pub draws: Vec<FactorAnalysis>,
-}
-
-/// How rows become features: their visible cells encoded, and all of them completed by the linear model.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct View<'a> {
-    scaling: &'a Scaling,
-    whole: &'a FactorAnalysis,
-    parts: &'a [FactorAnalysis],
-}
-
-impl<'a> View<'a> {
-    /// Of the table the start was fitted to.
-    pub fn in_training(scaling: &'a Scaling, start: &'a Start) -> View<'a> {
-        View { scaling, whole: &start.kept.whole, parts: &start.parts }
-    }
-
-    /// The dimensions of the start: see [`FactorAnalysis::single`] and [`FactorAnalysis::products`].
-    pub fn single(&self) -> Vec<(usize, bool)> {
-        self.whole.single()
-    }
-
-    /// See `single`.
-    pub fn products(&self) -> Vec<(usize, usize)> {
-        self.whole.products()
-    }
-
-    /// Of any table.
-    pub fn of(scaling: &'a Scaling, whole: &'a FactorAnalysis) -> View<'a> {
-        View { scaling, whole, parts: &[] }
-    }
-
-    /// Writes the features of a row, given which of its cells are visible, to row `r` of `out`.
-    pub fn show<F: Real>(
-        &self,
-        rows: &Rows<F>,
-        row: usize,
-        visible: &[bool],
-        out: &mut Features<F>,
-        r: usize,
-        given: &mut Conditional,
-    ) {
-        self.scaling.write_features(rows, row, visible, out, r);
-        let model = if self.parts.is_empty() { self.whole } else { &self.parts[row % FOLDS] };
-        let mut dense = out.dense.row_mut(r);
-        let dense = dense.as_slice_mut().expect("buffers are in standard layout");
-        let encoded = dense.len() - model.len();
-        let mut start = out.start.row_mut(r);
-        let start = start.as_slice_mut().expect("buffers are in standard layout");
-        model.complete(rows.target.row(row), visible, &mut dense[encoded..], start, given);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -771,7 +624,7 @@ mod tests {
     use ndarray::Array2;
 
     /// Rows of a factor analysis with two factors and five numbers, each cell missing with the given share.
-    fn simulated(n: usize, missing: f64) -> (Scaling, Rows<f32>, Array2<f32>, [[f64; 2]; 5], f64) {
+    pub(super) fn simulated(n: usize, missing: f64) -> (Scaling, Rows<f32>, Array2<f32>, [[f64; 2]; 5], f64) {
         let loading = [[0.8, 0.3], [-0.6, 0.5], [0.2, 0.9], [0.7, -0.6], [0.1, 0.4]];
         let sd = 0.4;
         let mut rng = stream(5, Purpose::Linear, 9);
@@ -810,7 +663,7 @@ mod tests {
         let (scaling, rows, _, loading, sd) = simulated(4000, 0.3);
         let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
         let all: Vec<usize> = (0..4000).collect();
-        let model = FactorAnalysis::fit(&source, &all, 0.003, ITERATIONS);
+        let model = FactorAnalysis::fit(&source, &all, 0.003, start::ITERATIONS);
         for i in 0..5 {
             for j in 0..5 {
                 let noise = if i == j { model.noise[i] } else { 0.0 };
@@ -866,66 +719,5 @@ mod tests {
         let mean = |f: &dyn Fn(&[f64; 5]) -> f64| draws.iter().map(f).sum::<f64>() / draws.len() as f64;
         assert!((mean(&|e| e[2] * e[2]) - 1.0).abs() < 0.04 && mean(&|e| e[3]).abs() < 0.03);
         assert!((mean(&|e| e[2] * e[3]) - want).abs() < 0.03, "{want}");
-    }
-
-    /// Where the second column is missing for high values of the first, its mean is not that of its observed cells; and over
-    /// the draws of the parameters the mean of the first column varies as that of a sample does.
-    #[test]
-    fn means_are_those_of_all_rows_and_vary_as_they_should() {
-        let (scaling, full, ..) = simulated(400, 0.0);
-        let mut rows = full.clone();
-        for mut row in rows.target.rows_mut() {
-            if row[0] > 0.2 {
-                row[3] = f32::NAN;
-            }
-        }
-        let observed: Vec<f64> = rows.target.column(3).iter().filter(|x| !x.is_nan()).map(|&x| f64::from(x)).collect();
-        let of_observed = observed.iter().sum::<f64>() / observed.len() as f64;
-        let of_all = full.target.column(3).iter().map(|&x| f64::from(x)).sum::<f64>() / 400.0;
-        let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
-        let start = Start::fit(&source).with_draws(&source);
-        let got = start.kept.whole.mean[3];
-        assert!((of_observed - of_all).abs() > 0.2 && (got - of_all).abs() < 0.08, "{of_observed} {of_all} {got}");
-
-        let means: Vec<f64> = start.kept.draws.iter().map(|m| m.mean[0]).collect();
-        let center = means.iter().sum::<f64>() / means.len() as f64;
-        let sd = (means.iter().map(|x| (x - center).powi(2)).sum::<f64>() / (means.len() - 1) as f64).sqrt();
-        // y₀ has variance 0.64 + 0.09 + 0.16; forty draws tell a deviation to a ninth.
-        let due = (0.89f64 / 400.0).sqrt();
-        assert!((sd / due).ln().abs() < 0.35, "{sd} {due}");
-    }
-
-    #[test]
-    fn hidden_cells_and_weights_of_zero_leave_no_trace() {
-        let (scaling, rows, truth, ..) = simulated(60, 0.3);
-        let given = &mut Conditional::default();
-        let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
-        let start = Start::fit(&source);
-        let view = View::in_training(&scaling, &start);
-        let features = |rows: &Rows<f32>, visible: &[bool], given: &mut Conditional| {
-            let shape = scaling.shape().with_completed(start.kept.whole.len());
-            let mut out = Features::new(shape, 1);
-            view.show(rows, 7, visible, &mut out, 0, given);
-            out
-        };
-        let visible = [true, false, false, true, false];
-        let full = Rows { place: truth.clone(), target: truth };
-        let mut other = full.clone();
-        (other.target[(7, 1)], other.target[(7, 2)], other.target[(7, 4)]) = (9.0, f32::NAN, -3.0);
-        let (a, b) = (features(&full, &visible, given), features(&other, &visible, given));
-        assert_eq!((a.dense, a.start), (b.dense, b.start));
-        // The model of the other parts, which row 7 is not among: another one than the whole table's.
-        let mut changed = rows.clone();
-        changed.target.row_mut(7).fill(5.0);
-        let again = Start::fit(&Source { rows: &changed, ..source });
-        assert_eq!(start.parts[2].loading, again.parts[2].loading);
-        assert_ne!(start.kept.whole.loading, again.kept.whole.loading);
-        // A row that weighs twice is one that stands there twice.
-        let few: Vec<usize> = (0..20).collect();
-        let twice: Vec<usize> = few.iter().chain(&few[..5]).copied().collect();
-        let weights: Vec<f64> = (0..60).map(|i| if i < 5 { 2.0 } else { 1.0 }).collect();
-        let weighted = FactorAnalysis::fit(&Source { weights: Some(&weights), ..source }, &few, 1.0, ITERATIONS);
-        let repeated = FactorAnalysis::fit(&source, &twice, 1.0, ITERATIONS);
-        assert!(weighted.noise.iter().zip(&repeated.noise).all(|(a, b)| (a - b).abs() < 1e-9));
     }
 }
