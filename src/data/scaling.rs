@@ -88,9 +88,10 @@ impl Scaling {
 
     /// Features a row has for the networks.
     pub fn shape(&self) -> FeatureShape {
-        let mut shape = FeatureShape { dense: 0, columns: 0, classes: 0, all: self.columns.len() };
+        let mut shape = FeatureShape { dense: 0, columns: 0, classes: 0, starts: 0 };
         for c in &self.columns {
             shape.dense += c.dense();
+            shape.starts += c.starts();
             if let ColumnScaling::Levels { classes } = c {
                 shape.columns += 1;
                 shape.classes += classes.len();
@@ -162,8 +163,8 @@ pub(crate) struct FeatureShape {
     /// Columns of levels, and levels of all of them.
     pub columns: usize,
     pub classes: usize,
-    /// All columns.
-    pub all: usize,
+    /// What all columns' heads start from.
+    pub starts: usize,
 }
 
 impl FeatureShape {
@@ -180,7 +181,8 @@ pub(crate) struct Features<F> {
     pub dense: Array2<F>,
     /// (n, columns): a level's place among all columns' levels, or [`NOWHERE`].
     pub places: Array2<u32>,
-    /// (n, 2 all): of each column of numbers the mean and ln sd that its head starts from, model units; zeros elsewhere.
+    /// (n, starts): what each column's heads start from, by the linear model: of numbers the mean and ln sd, model units; of
+    /// levels, per class, what it adds to the logarithm of the class's share. Zeros where the cell is visible.
     pub start: Array2<F>,
 }
 
@@ -190,7 +192,7 @@ impl<F: Real> Features<F> {
         Features {
             dense: Array2::zeros((n, shape.dense)),
             places: Array2::from_elem((n, shape.columns), NOWHERE),
-            start: Array2::zeros((n, 2 * shape.all)),
+            start: Array2::zeros((n, shape.starts)),
         }
     }
 
@@ -241,6 +243,14 @@ impl ColumnScaling {
         match self {
             ColumnScaling::Number { edges, .. } => edges.len() + 1,
             ColumnScaling::Levels { .. } => 1,
+        }
+    }
+
+    /// Numbers that its heads start from: a mean and ln sd, or one for each class.
+    pub fn starts(&self) -> usize {
+        match self {
+            ColumnScaling::Number { .. } => 2,
+            ColumnScaling::Levels { classes } => classes.len(),
         }
     }
 

@@ -76,6 +76,9 @@ struct Stored {
     /// Dimensions of the linear model that are products of others.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     products: Vec<(usize, usize)>,
+    /// What its discriminant of each column of levels counts for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    levels: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -297,6 +300,7 @@ impl VaeImputer {
             neighbours: self.neighbours.as_ref().map(|n| n.kernels),
             likeness: self.likeness.clone(),
             products: self.linear.whole.products(),
+            levels: self.linear.whole.trusts(),
         }
     }
 }
@@ -364,7 +368,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     let families: Vec<Vec<Family>> = schema.modelled_columns().map(|c| vec![c.family]).collect();
     let heads =
         heads(schema.modelled_columns().zip(&families), &scaling).map_err(|_| damaged("a family does not suit its column"))?;
-    let linear = linear(&tensors, &scaling, &stored.products)?;
+    let linear = linear(&tensors, &scaling, (&stored.products, &stored.levels))?;
     let vae = Vae::new(scaling.shape().with_completed(linear.whole.len()), heads, stored.latent, training.width, training.depth);
     let noise: Vec<f32> = numbers(&tensors, "noise")?;
     let points = noise.len() / stored.latent;
@@ -407,12 +411,12 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
 }
 
 /// The linear model, and draws of its parameters below it.
-fn linear(tensors: &SafeTensors<'_>, scaling: &Scaling, products: &[(usize, usize)]) -> std::result::Result<Linear, Damage> {
+fn linear(tensors: &SafeTensors<'_>, scaling: &Scaling, of: (&[(usize, usize)], &[f64])) -> std::result::Result<Linear, Damage> {
     let damage = || damaged("its linear model is none of its columns'");
     let parameters: Vec<f64> = numbers(tensors, LINEAR)?;
     let shape = tensors.tensor(LINEAR).map_err(|_| damage())?.shape().to_vec();
     let [models @ 2..=DRAWS_MOST, each] = shape[..] else { return Err(damage()) };
-    let at = |i: usize| FactorAnalysis::stored(scaling, products, &parameters[i * each..(i + 1) * each]).ok_or_else(damage);
+    let at = |i: usize| FactorAnalysis::stored(scaling, of, &parameters[i * each..(i + 1) * each]).ok_or_else(damage);
     Ok(Linear { whole: at(0)?, draws: (1..models).map(at).collect::<std::result::Result<_, _>>()? })
 }
 

@@ -81,6 +81,8 @@ pub(crate) trait Likelihood<F: Real> {
 pub(crate) struct Head {
     pub law: Law,
     pub eta: Range<usize>,
+    /// Where what it starts from stands in [`crate::data::scaling::Features::start`].
+    pub start: Range<usize>,
     /// The column it scores, in the model's order.
     pub column: usize,
 }
@@ -200,11 +202,12 @@ impl Law {
         }
     }
 
-    /// Adds to the decoder's outputs what makes a number's distribution, at zero elsewhere, that of a normal with this mean
-    /// and ln sd (model units): where the linear model says so. A discretised law is tilted towards it; the others start from
-    /// their marginal.
+    /// Adds to the decoder's outputs what the linear model says. Of a number, a mean and ln sd (model units): its distribution, at zero
+    /// elsewhere, becomes the normal of these; a discretised law is tilted towards it; the others start from their marginal. Of
+    /// levels, what each class adds to the logarithm of its probability.
     #[inline(always)]
-    pub fn start<F: Real>(&self, mean: F, ln_sd: F, eta: &mut [F]) {
+    pub fn start<F: Real>(&self, start: &[F], eta: &mut [F]) {
+        let (mean, ln_sd) = (start[0], start[1]);
         match self {
             Law::Gaussian(_) => {
                 eta[0] += mean;
@@ -221,6 +224,9 @@ impl Law {
             Law::ZeroInflated(ZeroInflated { rest: Rest::Gaussian(rest, _), .. }) => {
                 eta[1] += (mean - F::of(rest.mean)) / F::of(rest.sd);
             }
+            Law::Bernoulli(_) => eta[0] += start[1] - start[0],
+            Law::Categorical(_) => eta.iter_mut().zip(start).for_each(|(eta, &s)| *eta += s),
+            Law::Ordinal(_) => eta[2..].iter_mut().zip(start).for_each(|(eta, &s)| *eta += s),
             _ => {}
         }
     }
@@ -379,13 +385,15 @@ pub(crate) fn candidates(column: &Column, scaling: &ColumnScaling) -> Vec<Family
 /// A column's cells lie outside the support of its family.
 pub(crate) fn heads<'a>(columns: impl Iterator<Item = (&'a Column, &'a Vec<Family>)>, scaling: &Scaling) -> Result<Vec<Head>> {
     let mut heads = Vec::new();
-    let mut start = 0;
+    let (mut at, mut first) = (0, 0);
     for (j, ((column, families), scaling)) in columns.zip(&scaling.columns).enumerate() {
+        let start = first..first + scaling.starts();
+        first = start.end;
         for &family in families {
             let law = Law::of(family, scaling).ok_or_else(|| outside_support(column, family))?;
-            let end = start + Likelihood::<f64>::width(&law);
-            heads.push(Head { law, eta: start..end, column: j });
-            start = end;
+            let eta = at..at + Likelihood::<f64>::width(&law);
+            at = eta.end;
+            heads.push(Head { law, eta, start: start.clone(), column: j });
         }
     }
     Ok(heads)

@@ -398,7 +398,7 @@ mod tests {
         let df = DataFrame::new(3, columns).unwrap();
         let mut options = SchemaOptions::default().kind("d", ColumnKind::Continuous);
         options.columns[0].family = Some(crate::data::schema::Family::StudentT);
-        let shape = FeatureShape { dense: 4, columns: 1, classes: 3, all: 4 };
+        let shape = FeatureShape { dense: 4, columns: 1, classes: 3, starts: 9 };
         let vae = Vae::new(shape, heads_of(&df, &options), 2, 5, 1);
         let mut rng = stream(3, Purpose::Init, 0);
         let mut normal = |shape: (usize, usize)| Array2::<f64>::random_using(shape, StandardNormal, &mut rng);
@@ -406,10 +406,10 @@ mod tests {
         let mut visible = normal((3, 4));
         visible.row_mut(2).fill(0.0);
         let batch = Batch {
-            visible: Features { dense: visible, places: ndarray::arr2(&[[2], [NOWHERE], [NOWHERE]]), start: normal((3, 8)) },
+            visible: Features { dense: visible, places: ndarray::arr2(&[[2], [NOWHERE], [NOWHERE]]), start: normal((3, 9)) },
             count: Array1::from(vec![2, 1, 0]),
             proposal: Proposal::Encoder,
-            observed: Features { dense: normal((3, 4)), places: ndarray::arr2(&[[2], [0], [NOWHERE]]), start: normal((3, 8)) },
+            observed: Features { dense: normal((3, 4)), places: ndarray::arr2(&[[2], [0], [NOWHERE]]), start: normal((3, 9)) },
             target: ndarray::arr2(&[[0.3, 1.0, 2.0, -0.4], [1.1, 0.0, 0.0, 0.2], [-0.5, 0.0, 1.0, 2.0]]),
             scored: ndarray::arr2(&[[true, false, true, false], [false, true, true, true], [true, true, true, true]]),
             by_scale: false,
@@ -577,7 +577,7 @@ mod tests {
     fn the_linear_gaussian_oracle() {
         let columns = ["a", "b", "c", "d"].map(|c| Series::new(c.into(), vec![0.5, 1.0, 2.5]).into_column());
         let df = DataFrame::new(3, columns.to_vec()).unwrap();
-        let shape = FeatureShape { dense: 3, columns: 0, classes: 0, all: 4 };
+        let shape = FeatureShape { dense: 3, columns: 0, classes: 0, starts: 8 };
         let vae = Vae::new(shape, heads_of(&df, &SchemaOptions::default()), 2, 4, 1);
         let loading = [[1.0, 0.2], [-0.7, 0.9], [0.3, 1.1], [0.8, -0.5]];
         let ln_psi = [-0.4, -0.1, -0.3, -0.6];

@@ -5,13 +5,15 @@
 //! ```
 //! over a row's numbers and the indicators of its levels, all standardised, and, where what it leaves unexplained bends
 //! ([`crate::model::curvature`]), some of their squares and products (von Hippel 2009, section 2). Given the visible cells the others have a mean
-//! and a standard deviation in closed form: the heads of numbers start from these ([`crate::likelihood::Law::start`]), and
+//! and a standard deviation in closed form: the heads of numbers start from these ([`crate::likelihood::Law::start`]), those of levels from
+//! a discriminant ([`levels`]), and
 //! the completed row is among the networks' features. With the networks' last layers at zero the model *is* this one.
 //!
 //! μ, W and ψ come from EM (Rubin & Thayer 1982) on the visible cells only, with the mean and the covariance of f estimated
 //! along and taken into μ and W, which takes few iterations (PX-EM, Liu, Rubin & Wu 1998). A conjugate prior stands for some cells of
 //! pure noise in every dimension; how many is chosen by the error on hidden cells.
 
+mod levels;
 pub(crate) mod start;
 
 use ndarray::ArrayView1;
@@ -22,6 +24,7 @@ use rayon::prelude::*;
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::kernel::{Real, vectorised};
 use crate::rng::{Purpose, Stream, pair, stream};
+use levels::Discriminant;
 
 /// Factors, at most.
 const RANK_MOST: usize = 16;
@@ -42,13 +45,10 @@ const CHUNK: usize = 256;
 /// What one dimension of y is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Dimension {
-    Number,
+    /// Where its start stands among those of all columns.
+    Number { start: usize },
     /// Whether the cell is of this class, less the mean, over the standard deviation.
-    Class {
-        class: usize,
-        mean: f64,
-        sd: f64,
-    },
+    Class { class: usize, mean: f64, sd: f64 },
     /// Two of the dimensions before it multiplied, or one by itself.
     Product(usize, usize),
 }
@@ -71,6 +71,10 @@ pub(crate) struct FactorAnalysis {
     noise: Vec<f64>,
     /// w wᵀ / ψ of each dimension: lower triangles, row by row.
     outer: Vec<f64>,
+    /// Wᵀ, (rank, dimensions).
+    transposed: Vec<f64>,
+    /// Columns of levels that have dimensions.
+    levels: Vec<Discriminant>,
 }
 
 /// Buffers of a row's conditional distribution.
@@ -81,20 +85,28 @@ pub(crate) struct Conditional {
     /// Their mean, (rank,).
     mean: Vec<f64>,
     one: Vec<f64>,
+    /// L⁻¹ Wᵀ, (rank, dimensions), L being the factor of the precision; and of each dimension the sum of the squares.
+    across: Vec<f64>,
+    explained: Vec<f64>,
+    /// What a level's classes add to the logarithms of their shares.
+    add: Vec<f64>,
 }
 
 impl FactorAnalysis {
     /// One with nothing learned: its dimensions are a matter of the scaling, and of the products.
     fn blank(scaling: &Scaling, products: &[(usize, usize)]) -> FactorAnalysis {
         let (mut dimensions, mut reach, mut cells) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut levels, mut next) = (Vec::new(), 0);
         for (j, column) in scaling.columns.iter().enumerate() {
+            let start = next;
+            next += column.starts();
             match column {
                 // Without spread its cells have no place in model units.
                 ColumnScaling::Number { sd, .. } if *sd == 0.0 => {}
                 ColumnScaling::Number { marginal, .. } => {
                     let (low, high) = column.reach();
                     cells.push(marginal.cells as f64);
-                    dimensions.push((j, Dimension::Number));
+                    dimensions.push((j, Dimension::Number { start }));
                     reach.push((column.to_model(low), column.to_model(high)));
                 }
                 ColumnScaling::Levels { classes } => {
@@ -102,6 +114,7 @@ impl FactorAnalysis {
                     if share.len() > CLASSES_MOST || dimensions.len() + share.len() > j + INDICATORS_MOST {
                         continue;
                     }
+                    levels.push(Discriminant::new((j, dimensions.len()), start, share));
                     // One indicator says all of two levels.
                     for (class, &mean) in share.iter().enumerate().skip(usize::from(share.len() == 2)) {
                         let p = mean.clamp(0.005, 0.995);
@@ -120,14 +133,29 @@ impl FactorAnalysis {
         let (d, rank) = (dimensions.len(), RANK_MOST.min(dimensions.len()));
         let (mean, loading, noise) = (vec![0.0; d], vec![0.0; d * rank], vec![1.0; d]);
         let spread = cells.iter().map(|n| (1.0 - (d as f64 / n).min(0.5)).sqrt().recip()).collect();
-        let mut blank = FactorAnalysis { dimensions, reach, spread, rank, mean, loading, noise, outer: Vec::new() };
+        let mut blank = FactorAnalysis {
+            dimensions,
+            reach,
+            spread,
+            rank,
+            mean,
+            loading,
+            noise,
+            outer: Vec::new(),
+            transposed: Vec::new(),
+            levels,
+        };
         blank.prepare();
         blank
     }
 
     /// From μ, W and ψ one after the other, as a file says they are: (numbers,). `None` where they do not fit the table or
     /// are none that a fit gives.
-    pub fn stored(scaling: &Scaling, products: &[(usize, usize)], parameters: &[f64]) -> Option<FactorAnalysis> {
+    pub fn stored(
+        scaling: &Scaling,
+        (products, trusts): (&[(usize, usize)], &[f64]),
+        parameters: &[f64],
+    ) -> Option<FactorAnalysis> {
         let single = FactorAnalysis::blank(scaling, &[]).len();
         if products.len() > PRODUCTS_MOST || products.iter().any(|&(a, b)| a.max(b) >= single) {
             return None;
@@ -140,17 +168,31 @@ impl FactorAnalysis {
         let (mean, rest) = parameters.split_at(d);
         let (loading, noise) = rest.split_at(d * k);
         let sound = |x: &f64| x.abs() < 1e6;
+        // A model of a version without them has none.
+        if !(trusts.is_empty() || trusts.len() == model.levels.len()) || !trusts.iter().all(|x| (0.0..=1.0).contains(x)) {
+            return None;
+        }
         if !mean.iter().chain(loading).all(sound) || !noise.iter().all(|&psi| (NOISE_LEAST..1e6).contains(&psi)) {
             return None;
         }
         (model.mean, model.loading, model.noise) = (mean.to_vec(), loading.to_vec(), noise.to_vec());
         model.prepare();
+        model.set_trusts(trusts);
         Some(model)
     }
 
     /// μ, (dimensions,), W, (dimensions, rank), and ψ, (dimensions,), one after the other.
     pub fn parameters(&self) -> impl Iterator<Item = f64> {
         [&self.mean, &self.loading, &self.noise].into_iter().flatten().copied()
+    }
+
+    /// What the discriminant of each column of levels that has one counts for.
+    pub fn trusts(&self) -> Vec<f64> {
+        self.levels.iter().map(|levels| levels.trust).collect()
+    }
+
+    fn set_trusts(&mut self, trusts: &[f64]) {
+        self.levels.iter_mut().zip(trusts).for_each(|(levels, &trust)| levels.trust = trust);
     }
 
     /// Dimensions of y.
@@ -170,7 +212,7 @@ impl FactorAnalysis {
     /// The others: the column of each, and whether it is a number.
     pub fn single(&self) -> Vec<(usize, bool)> {
         let single = self.dimensions.iter().take_while(|(_, dimension)| !matches!(dimension, Dimension::Product(..)));
-        single.map(|&(column, dimension)| (column, dimension == Dimension::Number)).collect()
+        single.map(|&(column, dimension)| (column, matches!(dimension, Dimension::Number { .. }))).collect()
     }
 
     /// Whether a row of which some columns are visible has a dimension.
@@ -192,6 +234,10 @@ impl FactorAnalysis {
                 self.outer.extend(w[..=i].iter().map(|b| a * b / psi));
             }
         }
+        self.transposed = (0..k).flat_map(|i| self.loading.iter().skip(i).step_by(k)).copied().collect();
+        let mut levels = std::mem::take(&mut self.levels);
+        levels.iter_mut().for_each(|levels| levels.prepare(self));
+        self.levels = levels;
     }
 
     /// The value of a dimension in a row that has it.
@@ -253,8 +299,33 @@ impl FactorAnalysis {
         solve_upper(precision, mean);
     }
 
+    /// What the factors' distribution says of each dimension's variance: L⁻¹ Wᵀ for all of them at once, which vectorises.
+    #[inline(always)]
+    fn explain(&self, given: &mut Conditional) {
+        let (d, k) = (self.len(), self.rank);
+        let Conditional { precision, across, explained, .. } = given;
+        across.clear();
+        across.extend_from_slice(&self.transposed);
+        explained.clear();
+        explained.resize(d, 0.0);
+        for i in 0..k {
+            let (above, row) = across.split_at_mut(i * d);
+            let row = &mut row[..d];
+            let l = &precision[triangle(i)..triangle(i + 1)];
+            for (other, l) in above.chunks_exact(d).zip(l) {
+                row.iter_mut().zip(other).for_each(|(x, other)| *x -= l * other);
+            }
+            let by = 1.0 / l[i];
+            row.iter_mut().zip(&mut *explained).for_each(|(x, explained)| {
+                *x *= by;
+                *explained += *x * *x;
+            });
+        }
+    }
+
     /// Completes a row, target in model units, (columns,): writes every dimension's value or expected value to `completed`,
-    /// (dimensions,), and to `start`, (2 columns,), the mean and ln sd of each number that is not visible.
+    /// (dimensions,), and to `start`, (starts,), the mean and ln sd of each number that is not visible, and of each level that is not
+    /// what it adds to the logarithm of its share.
     pub fn complete<F: Real>(
         &self,
         target: ArrayView1<F>,
@@ -267,10 +338,11 @@ impl FactorAnalysis {
             #[inline(always)]
             || {
                 self.condition(target, |j| visible[j], given);
+                self.explain(given);
                 let k = self.rank;
-                let Conditional { precision, mean: factors, one } = given;
+                let Conditional { mean: factors, explained, .. } = &*given;
                 start.fill(F::zero());
-                for (t, &(j, dimension)) in self.dimensions.iter().enumerate() {
+                for (t, &(_, dimension)) in self.dimensions.iter().enumerate() {
                     if self.has(t, |j| visible[j]) {
                         completed[t] = F::of(self.value(t, target).clamp(-CLIP, CLIP));
                         continue;
@@ -279,13 +351,13 @@ impl FactorAnalysis {
                     let (low, high) = self.reach[t];
                     let mean = (self.mean[t] + dot(w, factors)).clamp(low, high);
                     completed[t] = F::of(mean.clamp(-CLIP, CLIP));
-                    if dimension == Dimension::Number {
-                        one.clear();
-                        one.extend_from_slice(w);
-                        solve_lower(precision, one);
-                        start[2 * j] = F::of(mean);
-                        start[2 * j + 1] = F::of(0.5 * (self.noise[t] + dot(one, one)).ln() + self.spread[t].ln());
+                    if let Dimension::Number { start: at } = dimension {
+                        start[at] = F::of(mean);
+                        start[at + 1] = F::of(0.5 * (self.noise[t] + explained[t]).ln() + self.spread[t].ln());
                     }
+                }
+                for levels in self.levels.iter().filter(|levels| !visible[levels.column]) {
+                    levels.write(self, given, start);
                 }
             },
         );
@@ -302,7 +374,7 @@ impl FactorAnalysis {
         for (t, &(j, dimension)) in self.dimensions.iter().enumerate() {
             // Of three levels and more no indicator speaks for all.
             let alone = match dimension {
-                Dimension::Number => true,
+                Dimension::Number { .. } => true,
                 Dimension::Class { .. } => self.dimensions_beside(t) == 1,
                 Dimension::Product(..) => false,
             };
@@ -470,8 +542,7 @@ impl FactorAnalysis {
 
     /// The mean error of cells hidden from some rows, three in ten: small ones squared, large ones absolute.
     fn error(&self, of: &Source<'_>, some: &[usize]) -> f64 {
-        let d = of.rows.target.ncols();
-        let (mut completed, mut start) = (vec![0f32; self.len()], vec![0f32; 2 * d]);
+        let (mut completed, mut start) = (vec![0f32; self.len()], vec![0f32; of.scaling.shape().starts]);
         let (single, mut given) = (self.single(), Conditional::default());
         let (mut total, mut cells) = (0.0, 0);
         for &i in some {

@@ -7,7 +7,8 @@
 //! ```
 //! With nothing visible the prior is N(0, I) and c = 0 exactly, whatever the weights: the plain VAE is inside the model.
 //! The features of the visible cells include the row as a factor analysis completes it ([`linear`]), whose mean and standard
-//! deviation of every number are the start. The rest of η begins at zero, so that the model begins as the linear one.
+//! deviation of every number are the start, and on tables of few rows its discriminants of levels. The rest of η begins at zero,
+//! so that the model begins as the linear one.
 
 pub(crate) mod bound;
 pub(crate) mod curvature;
@@ -316,9 +317,10 @@ impl Vae {
         self.context_in.product(w, out.context.view(), F::zero(), out.first.view_mut());
         let bias = &w[self.decoder_out.bias.clone()];
         flat_mut(&mut out.linear).chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
-        for (eta, start) in flat_mut(&mut out.linear).chunks_exact_mut(bias.len().max(1)).zip(visible.start.rows()) {
+        let starts = flat(&visible.start).chunks_exact(visible.start.ncols().max(1));
+        for (eta, start) in flat_mut(&mut out.linear).chunks_exact_mut(bias.len().max(1)).zip(starts) {
             for head in &self.heads {
-                head.law.start(start[2 * head.column], start[2 * head.column + 1], &mut eta[head.eta.clone()]);
+                head.law.start(&start[head.start.clone()], &mut eta[head.eta.clone()]);
             }
         }
         if let Some(layer) = &self.visible_linear {

@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn gradients_meet_central_differences() {
         let mut at = Allocator::default();
-        let input = Input::new(&mut at, FeatureShape { dense: 3, columns: 2, classes: 5, all: 3 }, 5);
+        let input = Input::new(&mut at, FeatureShape { dense: 3, columns: 2, classes: 5, starts: 0 }, 5);
         let trunk = Trunk::new(&mut at, 5, 2);
         let output = Dense::new(&mut at, 5, 2, true);
         let mut rng = stream(1, Purpose::Init, 0);

@@ -2,7 +2,7 @@
 //! all members say.
 //!
 //! ```text
-//! η ← start + a (η − start)      a from 0, the linear model (for levels: their shares), to 1, the network as trained
+//! η ← start + a (η − start)      a from 0, the linear model (of levels: a linear discriminant), to 1, the network as trained
 //! η_s ← η_s + b                  s: the output that is about the logarithm of the law's scale
 //! ```
 //! A network that is free to bend overfits a table of few columns, and its variances are too small on any: both are settled
@@ -183,7 +183,7 @@ fn cells(trainer: &Trainer<'_>, members: &[Member]) -> Vec<Vec<Cell>> {
                 let of_row = |(Head { column, .. }, _): &(&Head, &mut Vec<Cell>)| held.cells[(i, *column)];
                 for (head, cells) in vae.heads.iter().zip(&mut out).filter(of_row) {
                     let mut start = bias[head.eta.clone()].to_vec();
-                    head.law.start(starts[(r, 2 * head.column)], starts[(r, 2 * head.column + 1)], &mut start);
+                    head.law.start(&starts.row(r).to_slice().expect("standard layout")[head.start.clone()], &mut start);
                     let eta = |d: &Array2<f32>| d.row(r).to_slice().expect("standard layout")[head.eta.clone()].to_vec();
                     cells.push(Cell { x: rows.target[(i, head.column)], start, etas: decoded.iter().map(eta).collect() });
                 }
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_head_departs_as_far_as_held_out_cells_gain() {
-        let head = |column| Head { law: gaussian(), eta: 2 * column..2 * column + 2, column };
+        let head = |column| Head { law: gaussian(), eta: 2 * column..2 * column + 2, start: 2 * column..2 * column + 2, column };
         let departure = |cells: Vec<Cell>| heads_depart(&[head(0)], &[true], &[cells])[0];
         let noise = |_: f64, rng: &mut Stream| -> f64 { StandardNormal.sample(rng) };
         assert_eq!(departure(cells(200, 0.5, 0.0, |mean, _| mean)), 1.0);

@@ -129,6 +129,27 @@ fn donors_give_values_seen_in_the_column() {
     assert!(VaeConfig::default().donors(0).fit(&frame).unwrap_err().is_usage());
 }
 
+/// g is "a" or "b", the more often "b" the larger x; a third of it is missing. The shares alone would draw it without regard to x.
+#[test]
+fn levels_of_few_rows_are_drawn_in_their_relation_to_others() {
+    let n = 200;
+    let x: Vec<f64> = (0..n).map(|i| (i * 37 % 101) as f64 / 25.0 - 2.0).collect();
+    let is_b = |i: usize| x[i] + 3.0 * (((i * 53) % 97) as f64 / 97.0 - 0.5) > 0.0;
+    let g: Vec<Option<&str>> = (0..n).map(|i| (i % 3 != 1).then(|| if is_b(i) { "b" } else { "a" })).collect();
+    let frame = df!("x" => &x, "g" => g).unwrap();
+    let draws = VaeConfig::default().fit(&frame).unwrap().draw(&frame, 20, 1).unwrap();
+    let (rows, cells) = draws.cells("g").unwrap();
+    // The mean of x where it is b less that where it is a.
+    let apart = |cells: &mut dyn Iterator<Item = (usize, bool)>| {
+        let mut sums = [(0.0, 0.0); 2];
+        cells.for_each(|(row, b)| sums[usize::from(b)] = (sums[usize::from(b)].0 + x[row], sums[usize::from(b)].1 + 1.0));
+        sums[1].0 / sums[1].1 - sums[0].0 / sums[0].1
+    };
+    let truth = apart(&mut rows.iter().map(|&row| (row, is_b(row))));
+    let drawn = apart(&mut cells.iter().flat_map(|draw| rows.iter().zip(draw.iter()).map(|(&row, &level)| (row, level == 1.0))));
+    assert!(truth > 1.0 && (drawn / truth - 1.0).abs() < 0.04, "{truth} {drawn}");
+}
+
 #[test]
 fn guidance_is_the_pooled_mean_of_each_column() {
     let frame = line(90);

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{Conditional, FactorAnalysis, Source, triangle};
+use super::{Conditional, FactorAnalysis, Source, levels, triangle};
 use crate::data::scaling::{Features, Rows, Scaling};
 use crate::kernel::Real;
 
@@ -76,7 +76,13 @@ impl Start {
             }
             false => Vec::new(),
         };
-        Start { kept: Linear { whole, draws: Vec::new() }, parts, some, strength }
+        let mut start = Start { kept: Linear { whole, draws: Vec::new() }, parts, some, strength };
+        // From many rows the networks learn as much, and sooner.
+        if !start.parts.is_empty() {
+            let trusts = levels::trusts(source, &few, |i| &start.parts[i % FOLDS]);
+            start.parts.iter_mut().chain([&mut start.kept.whole]).for_each(|model| model.set_trusts(&trusts));
+        }
+        start
     }
 
     /// With draws of the parameters, from the source that it was fitted to.
