@@ -161,6 +161,7 @@ impl Plan {
             ("--exclude", !table.exclude.is_empty()),
             ("--only", !table.only.is_empty()),
             ("--ignore", table.ignore.is_some()),
+            ("--id", table.id.is_some()),
             ("--schema", table.schema.is_some()),
             ("--bounds", !table.bounds.is_empty()),
             ("--k", model.k.is_some()),
@@ -295,6 +296,7 @@ fn read(mut input: Input, args: &args::Table, model: Option<&VaeImputer>) -> Res
     options.only.clone_from(&args.only);
     options.ignore.clone_from(&args.ignore);
     options.weights.clone_from(&args.weights);
+    options.id.clone_from(&args.id);
     for (column, kind) in &args.kind {
         options = options.kind(column, *kind);
     }

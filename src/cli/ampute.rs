@@ -16,8 +16,12 @@ use super::{Failure, Loaded, Source, check_files, is_arrow_name, loaded, open, r
 /// Reads the table, hides cells, writes it.
 pub fn ampute(args: &args::Ampute) -> Result<(), Failure> {
     let table = &args.table;
-    let of_fits =
-        [("--ignore", table.ignore.is_some()), ("--weights", table.weights.is_some()), ("--bounds", !table.bounds.is_empty())];
+    let of_fits = [
+        ("--ignore", table.ignore.is_some()),
+        ("--weights", table.weights.is_some()),
+        ("--id", table.id.is_some()),
+        ("--bounds", !table.bounds.is_empty()),
+    ];
     if let Some((flag, _)) = of_fits.into_iter().find(|(_, given)| *given) {
         return Err(usage(format!("{flag} belongs to a fit; drop it")));
     }

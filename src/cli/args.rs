@@ -321,6 +321,9 @@ pub struct Table {
     /// A column of row weights, numbers from zero: how much each row counts in the training (vae)
     #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
     pub weights: Option<String>,
+    /// A column whose values tell the rows apart: draws of a row (-m) depend on its value instead of its place; it is not modelled
+    #[arg(long, value_name = "COLUMN", help_heading = "Columns")]
+    pub id: Option<String>,
     /// JSON file that states columns, as `lacuna schema` prints it; --kind goes before it
     #[arg(long, value_name = "FILE", help_heading = "Columns")]
     pub schema: Option<PathBuf>,

@@ -16,6 +16,7 @@ use crate::data::schema::{Column, Profile, Role, Schema, SchemaOptions};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::data::{cells, physical};
 use crate::error::{Error, ErrorKind, Result, Warning, count};
+use crate::rng::pair;
 
 impl Schema {
     /// Infers the schema of a frame by the rules at [`ColumnKind`](crate::ColumnKind). Cost: one pass over the table.
@@ -216,6 +217,42 @@ impl Table {
             }
         }
         Ok(Table { schema: schema.clone(), values, gaps, warnings, weights: None })
+    }
+}
+
+/// What the draws of each row depend on beside its observed cells: its place in its file, or, where a column tells the rows apart, its
+/// value there.
+#[derive(Debug, Default)]
+pub(crate) struct RowKeys {
+    /// The keys met so far, and the places of their rows.
+    met: HashMap<u64, usize>,
+}
+
+impl RowKeys {
+    /// The keys of rows, (n,), the first of which is at place `first`. Rows of the same value are an error, if they are not at the
+    /// same place: their draws would be the same.
+    pub fn of(&mut self, df: &DataFrame, id: Option<&str>, first: usize) -> Result<Vec<u64>> {
+        let Some(id) = id else { return Ok((first..first + df.height()).map(|row| row as u64).collect()) };
+        let Ok(column) = df.column(id) else {
+            return Err(Error::schema(format!("the column of --id, `{id}`, is absent; the draws of a row depend on its value")));
+        };
+        let text = column.as_materialized_series().cast(&DataType::String)?;
+        let key = |(row, text): (usize, Option<&str>)| {
+            let wrong = |found: String, expected: String| ErrorKind::Value { column: id.into(), row: row + 1, found, expected };
+            let Some(text) = text else {
+                return Err(wrong("nothing".into(), "a value is due in the column of --id".into()).into());
+            };
+            let key = text.bytes().fold(text.len() as u64, |key, byte| pair(key, u64::from(byte)));
+            match self.met.insert(key, row) {
+                Some(before) if before != row => Err(wrong(
+                    format!("`{text}`"),
+                    format!("as row {} has it, and values that tell the rows apart are due in the column of --id", before + 1),
+                )
+                .into()),
+                _ => Ok(key),
+            }
+        };
+        (first..).zip(text.str()?.iter()).map(key).collect()
     }
 }
 

@@ -196,6 +196,8 @@ pub struct Schema {
     /// The columns that say which rows a fit learns from, and how much: [`SchemaOptions::ignore`], [`SchemaOptions::weights`].
     pub(crate) ignore: Option<String>,
     pub(crate) weights: Option<String>,
+    /// The column that tells the rows apart: [`SchemaOptions::id`].
+    pub(crate) id: Option<String>,
     /// A table may lack columns of the fit.
     pub(crate) lenient: bool,
 }
@@ -205,7 +207,7 @@ impl Schema {
     pub(crate) fn new(columns: Vec<Column>, warnings: Vec<Warning>) -> Schema {
         let mut modelled: Vec<usize> = (0..columns.len()).filter(|&j| columns[j].role == Role::Modelled).collect();
         modelled.sort_by(|&a, &b| columns[a].name.cmp(&columns[b].name));
-        Schema { columns, modelled, warnings, ignore: None, weights: None, lenient: false }
+        Schema { columns, modelled, warnings, ignore: None, weights: None, id: None, lenient: false }
     }
 
     /// What the inference decided alone.

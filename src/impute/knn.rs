@@ -20,6 +20,7 @@ use ndarray::{Array2, ArrayView1};
 use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
+use crate::data::polars::RowKeys;
 use crate::data::schema::{Column, ColumnKind, Schema};
 use crate::data::table::Table;
 use crate::error::{Error, Result};
@@ -184,9 +185,10 @@ impl Imputer for KnnImputer {
         check_m(m)?;
         let table = Table::from_frame(df, &self.schema)?;
         let gaps = gaps_by_row(&table);
+        let keys = RowKeys::default().of(df, self.schema().id.as_deref(), 0)?;
         let values = self.each_gap(&table, &gaps, |(row, k), donors| -> Vec<f64> {
             let one = |i| {
-                let mut stream = cell_stream(seed, i, row, k);
+                let mut stream = cell_stream(seed, i, keys[row], k);
                 match donors {
                     [] => self.fallback.any_observed(k, &mut stream),
                     _ => one_of(self.weighted(k, donors), stream.random()),

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::data::csv::CsvTable;
 use crate::data::numbers::{Summary, mean};
-use crate::data::polars::profiles;
+use crate::data::polars::{RowKeys, profiles};
 use crate::data::schema::{Column, ColumnKind, Profile, Role, Schema, SchemaOptions, Values};
 use crate::data::table::{Cells, Table};
 use crate::error::{Result, Warning};
@@ -267,7 +267,8 @@ impl Imputer for MeanImputer {
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations> {
         check_m(m)?;
         let table = Table::from_frame(df, &self.schema)?;
-        let draw = |i| self.cells(&table, |k, row| self.any_observed(k, &mut cell_stream(seed, i, row, k)));
+        let keys = RowKeys::default().of(df, self.schema.id.as_deref(), 0)?;
+        let draw = |i| self.cells(&table, |k, row| self.any_observed(k, &mut cell_stream(seed, i, keys[row], k)));
         let draws = (0..m).map(draw).collect();
         Ok(Imputations::new(df, table, draws, &self.info))
     }

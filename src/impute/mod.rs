@@ -643,9 +643,9 @@ pub(crate) fn in_pool<R: Send>(threads: Option<usize>, f: impl FnOnce() -> R + S
     Ok(pool.install(f))
 }
 
-/// The random numbers of one drawn cell: they depend on the seed, the draw, the row and the model's column only.
-pub(crate) fn cell_stream(seed: u64, draw: usize, row: usize, column: usize) -> Stream {
-    rng::stream(seed, Purpose::Draw, rng::pair(rng::pair(draw as u64, row as u64), column as u64))
+/// The random numbers of one drawn cell: they depend on the seed, the draw, the row's key and the model's column only.
+pub(crate) fn cell_stream(seed: u64, draw: usize, row: u64, column: usize) -> Stream {
+    rng::stream(seed, Purpose::Draw, rng::pair(rng::pair(draw as u64, row), column as u64))
 }
 
 /// A gap: row of the table to fill, and the model's column.

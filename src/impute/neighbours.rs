@@ -101,8 +101,8 @@ impl Picks {
     /// The value of one of them by their weights, or `None` for the networks' own. The same row tends to be chosen for all gaps of a
     /// row, whose values go together (the largest of the logarithms of weights plus Gumbel noise, which rows share); and in
     /// every draw the fitted rows have weights of their own (the Bayesian bootstrap, Rubin 1981).
-    pub fn pick(&self, seed: u64, draw: usize, row: usize) -> Option<f32> {
-        let of_row = pair(draw as u64, row as u64);
+    pub fn pick(&self, seed: u64, draw: usize, row: u64) -> Option<f32> {
+        let of_row = pair(draw as u64, row);
         let ln_exponential = |index| (-uniform(seed, Purpose::Neighbours, index).ln()).ln();
         let gumbel = |k: u64| -ln_exponential(pair(of_row, k));
         let bootstrap = |k: u64| ln_exponential(pair(draw as u64, k));

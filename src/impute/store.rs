@@ -79,6 +79,9 @@ struct Stored {
     /// What its discriminant of each column of levels counts for.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     levels: Vec<f64>,
+    /// The column that tells the rows apart.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -301,6 +304,7 @@ impl VaeImputer {
             likeness: self.likeness.clone(),
             products: self.linear.whole.products(),
             levels: self.linear.whole.trusts(),
+            id: self.schema.id.clone(),
         }
     }
 }
@@ -348,7 +352,8 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     if names.windows(2).any(|n| n[0] == n[1]) {
         return Err(damaged("two columns have one name"));
     }
-    let schema = Schema::new(columns, stored.schema_warnings);
+    let mut schema = Schema::new(columns, stored.schema_warnings);
+    schema.id = stored.id;
     let scaling = stored.scaling;
     let sound = schema.modelled_columns().zip(&scaling.columns).all(|(c, s)| s.is_sound(c) && fits(c, s));
     if scaling.columns.len() != schema.modelled().len() || !sound {

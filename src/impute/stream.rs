@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 
 use crate::data::csv::{Chunk, CsvTable, CsvWriter, Filling};
+use crate::data::polars::RowKeys;
 use crate::error::{Error, Result, Warning};
 use crate::impute::guidance::Means;
 use crate::impute::neighbours::Picks;
@@ -72,6 +73,7 @@ impl VaeImputer {
         let mut report = Summed::new(self);
         // Of the file's first parts, what all draws have in common.
         let (mut common, mut bytes) = (Vec::new(), 0);
+        let mut keys = RowKeys::default();
         for i in 0..m {
             let mut part = 0;
             each(csv, |chunk| {
@@ -91,7 +93,13 @@ impl VaeImputer {
                         &again
                     }
                 };
-                let draws = self.draw_rows(&table, picks.as_deref(), i..i + 1, seed, chunk.first)?;
+                let draws = self.draw_rows(
+                    &table,
+                    picks.as_deref(),
+                    i..i + 1,
+                    seed,
+                    &keys.of(&frame, self.schema().id.as_deref(), chunk.first)?,
+                )?;
                 part += 1;
                 let one = Imputations::new(&frame, table, draws, &self.info);
                 let one = one.with_not_applicable(&csv.chunk_not_applicable(chunk))?;

@@ -9,6 +9,7 @@ use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use crate::data::csv::{CsvForm, CsvOptions, CsvTable};
+use crate::data::polars::RowKeys;
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::data::schema::{Column, ColumnKind, ColumnSpec, Role, Schema, SchemaOptions};
 use crate::data::table::{Cells, Table};
@@ -551,7 +552,8 @@ impl Imputer for VaeImputer {
     fn draw(&self, df: &DataFrame, m: usize, seed: u64) -> Result<Imputations> {
         check_m(m)?;
         let table = self.table(df)?;
-        let draws = self.draw_rows(&table, self.picks(&table)?.as_deref(), 0..m, seed, 0)?;
+        let keys = RowKeys::default().of(df, self.schema.id.as_deref(), 0)?;
+        let draws = self.draw_rows(&table, self.picks(&table)?.as_deref(), 0..m, seed, &keys)?;
         Ok(Imputations::new(df, table, draws, &self.info))
     }
 
@@ -574,14 +576,14 @@ impl VaeImputer {
         in_pool(self.threads, || self.answer_blocks(&gaps_by_row(table), buffers, of_block)).map(Some)
     }
 
-    /// Some of the draws of rows that begin at row `first` of their file. `picks`: what [`VaeImputer::picks`] says of the table.
+    /// Some of the draws of rows. `picks`: what [`VaeImputer::picks`] says of the table; `keys`: what each row's draws depend on.
     pub(super) fn draw_rows(
         &self,
         table: &Table,
         picks: Option<&[Picks]>,
         draws: Range<usize>,
         seed: u64,
-        first: usize,
+        keys: &[u64],
     ) -> Result<Vec<Cells>> {
         let rows: Rows<f32> = self.scaling.rows(table);
         let latent = self.vae.latent;
@@ -599,7 +601,7 @@ impl VaeImputer {
                     // A row's stream gives its latent point first, then the noise of its cells, then what more they take in the
                     // model's column order.
                     let mut streams: Vec<_> =
-                        of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, (first + row) as u64))).collect();
+                        of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, keys[row]))).collect();
                     let mut latents = Array2::zeros((BLOCK, latent));
                     for (rng, mut e) in streams.iter_mut().zip(latents.rows_mut()) {
                         e.assign(&normals((1, latent), rng).row(0));
@@ -620,14 +622,14 @@ impl VaeImputer {
                 },
             );
             for ((value, picks), &(row, k)) in values.iter_mut().zip(picks.unwrap_or_default()).zip(&gaps) {
-                if let Some(x) = picks.pick(seed, i, first + row) {
-                    *value = self.picked(k, x, &mut cell_stream(seed, i, first + row, k)).unwrap_or(*value);
+                if let Some(x) = picks.pick(seed, i, keys[row]) {
+                    *value = self.picked(k, x, &mut cell_stream(seed, i, keys[row], k)).unwrap_or(*value);
                 }
             }
             if let Some(donors) = &self.donors {
                 let expected = self.expected_numbers(std::slice::from_ref(w), (&view, &rows), &gaps, |_| true);
                 let matched = values.iter_mut().zip(&gaps).zip(expected).filter(|((_, gap), _)| donors.has(gap.1));
-                matched.for_each(|((value, &(row, k)), x)| *value = donors.draw(k, x, &mut cell_stream(seed, i, first + row, k)));
+                matched.for_each(|((value, &(row, k)), x)| *value = donors.draw(k, x, &mut cell_stream(seed, i, keys[row], k)));
             }
             scatter(table, &gaps, values.into_iter())
         };

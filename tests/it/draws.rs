@@ -129,6 +129,28 @@ fn donors_give_values_seen_in_the_column() {
     assert!(VaeConfig::default().donors(0).fit(&frame).unwrap_err().is_usage());
 }
 
+#[test]
+fn draws_of_every_imputer_go_with_the_id() {
+    let customers: Vec<String> = (0..90).map(|i| format!("c{i}")).collect();
+    let mut frame = line(90);
+    frame.with_column(Column::new("customer".into(), customers)).unwrap();
+    let schema = Schema::infer_with(&frame, &SchemaOptions::default().id("customer")).unwrap();
+    let imputers: [Box<dyn Imputer>; 3] = [
+        Box::new(MeanConfig::default().fit_with(&frame, &schema).unwrap()),
+        Box::new(KnnConfig::default().fit_with(&frame, &schema).unwrap()),
+        Box::new(VaeConfig::default().epochs(2).members(1).donors(3).fit_with(&frame, &schema).unwrap()),
+    ];
+    for imputer in imputers {
+        let y = |frame: &DataFrame| -> Vec<Vec<f64>> {
+            imputer.draw(frame, 4, 7).unwrap().cells("y").unwrap().1.iter().map(|cells| cells.to_vec()).collect()
+        };
+        let (all, last) = (y(&frame), y(&frame.tail(Some(45))));
+        assert!(all.iter().zip(&last).all(|(all, last)| all.len() == 30 && all.ends_with(last) && last.len() == 15));
+        let turned = y(&frame.reverse());
+        assert!(all.iter().zip(turned).all(|(all, turned)| all.iter().rev().eq(turned.iter())));
+    }
+}
+
 /// g is "a" or "b", the more often "b" the larger x; a third of it is missing. The shares alone would draw it without regard to x.
 #[test]
 fn levels_of_few_rows_are_drawn_in_their_relation_to_others() {

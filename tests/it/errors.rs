@@ -169,6 +169,21 @@ fn of_models() -> Vec<String> {
         kept_out(two([0, 1], [-1.0, 1.0]), none.clone().weights("w")),
         kept_out(two([1, 0], [1.0, 0.0]), none.ignore("t").weights("w")),
     ]
+    .into_iter()
+    .chain(of_ids())
+    .collect()
+}
+
+/// Draws where the column that tells the rows apart does not.
+fn of_ids() -> Vec<String> {
+    let frame = |customers: [Option<&str>; 3]| df!("customer" => customers, "x" => [Some(1.0), None, Some(2.0)]).unwrap();
+    let known = frame([Some("a"), Some("b"), Some("c")]);
+    let schema = Schema::infer_with(&known, &SchemaOptions::default().id("customer")).unwrap();
+    let imputer = MeanConfig::default().fit_with(&known, &schema).unwrap();
+    let twice = frame([Some("a"), Some("b"), Some("a")]);
+    [twice, frame([Some("a"), None, Some("c")]), known.drop("customer").unwrap()]
+        .map(|frame| imputer.draw(&frame, 2, 1).unwrap_err().to_string())
+        .to_vec()
 }
 
 /// The warnings of a model and another table.

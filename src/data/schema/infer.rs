@@ -59,8 +59,8 @@ impl Schema {
         options.check_names(&names)?;
         let mut warnings = Vec::new();
         let columns = profiles.into_iter().map(|p| column_of(p, options, &mut warnings)).collect::<Result<Vec<_>>>()?;
-        let (ignore, weights) = (options.ignore.clone(), options.weights.clone());
-        Ok(Schema { ignore, weights, ..Schema::new(columns, warnings) })
+        let (ignore, weights, id) = (options.ignore.clone(), options.weights.clone(), options.id.clone());
+        Ok(Schema { ignore, weights, id, ..Schema::new(columns, warnings) })
     }
 }
 

@@ -106,6 +106,9 @@ pub struct SchemaOptions {
     /// held-out cells, in proportion to its weight. A row of weight zero is not learned from at all; other than that, scales,
     /// levels, families, expected errors and the other methods count every row once. The column itself is kept and not modelled.
     pub weights: Option<String>,
+    /// A column whose values tell the rows apart, such as a customer's number: the draws of a row depend on its value instead of the row's
+    /// place, so that they stay the same where rows come, go or change places. The column itself is kept and not modelled.
+    pub id: Option<String>,
 }
 
 impl SchemaOptions {
@@ -150,9 +153,26 @@ impl SchemaOptions {
         self
     }
 
+    /// Names the column that tells the rows apart.
+    ///
+    /// ```
+    /// use lacuna::{Fit, Imputer, MeanConfig, Schema, SchemaOptions};
+    /// use polars::prelude::*;
+    /// let df = df!("customer" => ["b", "a", "c", "d"], "x" => [Some(1.5), None, None, Some(2.0)])?;
+    /// let schema = Schema::infer_with(&df, &SchemaOptions::default().id("customer"))?;
+    /// let imputer = MeanConfig::default().fit_with(&df, &schema)?;
+    /// let (all, last) = (imputer.draw(&df, 5, 1)?, imputer.draw(&df.tail(Some(2)), 5, 1)?);
+    /// assert!((0..5).all(|i| all.cells("x").unwrap().1[i][1] == last.cells("x").unwrap().1[i][0]));
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    pub fn id(mut self, column: &str) -> Self {
+        self.id = Some(column.into());
+        self
+    }
+
     /// Whether a column is kept and not modelled because the options say so.
     pub(crate) fn leaves_out(&self, column: &str) -> bool {
-        self.exclude.iter().chain(&self.ignore).chain(&self.weights).any(|c| c == column)
+        self.exclude.iter().chain(&self.ignore).chain(&self.weights).chain(&self.id).any(|c| c == column)
     }
 
     /// Fills this column (and others so named) only.
@@ -178,7 +198,7 @@ impl SchemaOptions {
     /// Checks that every column named exists.
     pub(crate) fn check_names(&self, known: &[String]) -> Result<()> {
         let named = self.columns.iter().map(|s| &s.name);
-        for column in named.chain(&self.exclude).chain(&self.only).chain(&self.ignore).chain(&self.weights) {
+        for column in named.chain(&self.exclude).chain(&self.only).chain(&self.ignore).chain(&self.weights).chain(&self.id) {
             if !known.contains(column) {
                 return Err(ErrorKind::UnknownColumn { column: column.clone(), known: known.to_vec() }.into());
             }

@@ -166,3 +166,68 @@ fn fit_and_apply_work_as_the_readme_has_them() {
     assert!(!folder.read("filled.csv").contains("NA"));
     assert_eq!(folder.read("draws.csv").lines().count(), 5 * 344 + 1);
 }
+
+/// Draws by `--id` go with the value, wherever its row stands: in another order, in another file, some rows at a time.
+#[test]
+fn draws_go_with_the_id() {
+    let rows = |order: &mut dyn Iterator<Item = usize>| -> String {
+        let row = |i: usize| {
+            let gap = |text: String, at: usize| if i % 4 == at { String::new() } else { text };
+            let x = (i * 37 % 101) as f64 / 4.0;
+            format!("c{i},{},{}\n", gap(format!("{x}"), 1), gap(["no", "yes"][usize::from(x > 12.0)].into(), 2))
+        };
+        format!("customer,x,flag\n{}", order.map(row).collect::<String>())
+    };
+    let turned: Vec<usize> = (0..60).map(|i| i * 7 % 60).collect();
+    let folder = Folder::new(&[
+        ("old.csv", &rows(&mut (0..60))),
+        ("turned.csv", &rows(&mut turned.iter().copied())),
+        ("some.csv", &rows(&mut (20..40).rev())),
+    ]);
+    // Each draw's cells by customer.
+    let drawn = |text: &str| -> Vec<String> {
+        let mut lines: Vec<String> = text
+            .lines()
+            .skip(1)
+            .map(|l| l.split(',').collect::<Vec<_>>())
+            .map(|f| format!("{} {}", f[0], f[2..].join(",")))
+            .collect();
+        lines.sort();
+        lines
+    };
+    let vae = ["--epochs", "2", "--members", "1", "--hidden", "8"];
+    let fitted = folder.run(&[&["fit", "old.csv", "-o", "m.safetensors", "--id", "customer", "--quiet"], &vae[..]].concat());
+    assert_eq!((fitted.code, fitted.err.as_str()), (Some(0), ""));
+    let model = |file: &str, more: &[&str]| {
+        let ran = folder.run(&[&["impute", file, "--model", "m.safetensors", "-m", "3", "--quiet"], more].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        drawn(&ran.out)
+    };
+    let all = model("old.csv", &[]);
+    assert_eq!(model("turned.csv", &[]), all);
+    assert!(model("some.csv", &[]).iter().all(|row| all.contains(row)));
+    assert_eq!(model("turned.csv", &["--max-memory", "1G"]), all);
+    // By their places they do not go with the customer.
+    let by_place = |file: &str| {
+        drawn(&folder.run(&[&["impute", file, "--exclude", "customer", "-m", "3", "--quiet"], &vae[..]].concat()).out)
+    };
+    assert_ne!(by_place("old.csv"), by_place("turned.csv"));
+
+    fs::write(folder.path().join("twice.csv"), "customer,x,flag\na,1,no\nb,,yes\na,3,\n").unwrap();
+    fs::write(folder.path().join("none.csv"), "customer,x,flag\na,1,no\n,,yes\nc,3,\n").unwrap();
+    fs::write(folder.path().join("absent.csv"), "x,flag\n1,no\n,yes\n").unwrap();
+    let run = |file: &str| folder.run(&["impute", file, "--model", "m.safetensors", "-m", "3", "--quiet"]);
+    for (file, message) in [
+        (
+            "twice.csv",
+            "column `customer`, row 3: found `a`; as row 1 has it, and values that tell the rows apart are due in the column of --id",
+        ),
+        ("none.csv", "column `customer`, row 2: found nothing; a value is due in the column of --id"),
+        ("absent.csv", "the column of --id, `customer`, is absent"),
+    ] {
+        let ran = run(file);
+        assert!(ran.code == Some(1) && ran.err.contains(message), "{file}: {:?} {}", ran.code, ran.err);
+    }
+    let ran = folder.run(&["impute", "old.csv", "--model", "m.safetensors", "--id", "x"]);
+    assert!(ran.code == Some(2) && ran.err.contains("--id belongs to a fit"), "{}", ran.err);
+}
