@@ -186,12 +186,15 @@ impl Imputer for KnnImputer {
         let table = Table::from_frame(df, &self.schema)?;
         let gaps = gaps_by_row(&table);
         let keys = RowKeys::default().of(df, self.schema().id.as_deref(), 0)?;
+        let columns: Vec<&Column> = self.schema.modelled_columns().collect();
         let values = self.each_gap(&table, &gaps, |(row, k), donors| -> Vec<f64> {
             let one = |i| {
                 let mut stream = cell_stream(seed, i, keys[row], k);
-                match donors {
-                    [] => self.fallback.any_observed(k, &mut stream),
-                    _ => one_of(self.weighted(k, donors), stream.random()),
+                let (low, high) = columns[k].bounds();
+                let inside = self.weighted(k, donors).filter(|(x, weight)| low <= *x && *x <= high && *weight > 0.0);
+                match inside.clone().next() {
+                    None => self.fallback.any_observed(k, &mut stream),
+                    Some(_) => one_of(inside, stream.random()),
                 }
             };
             (0..m).map(one).collect()

@@ -144,8 +144,8 @@ fn report(schema: &Schema, rows: usize, counts: &[[usize; 2]]) -> Report {
 
 /// The fitted baseline: one value a column, and the observed values to draw from.
 ///
-/// A draw is an observed value of the column at random (hot deck): it keeps each column's distribution and knows nothing
-/// of the other columns.
+/// A draw is an observed value of the column at random (hot deck), of those inside its bounds if there are any: it keeps each column's
+/// distribution and knows nothing of the other columns.
 #[derive(Clone, Debug)]
 pub struct MeanImputer {
     schema: Arc<Schema>,
@@ -158,8 +158,8 @@ pub struct MeanImputer {
 #[derive(Clone, Debug)]
 struct Centre {
     value: f64,
-    /// Ascending, so that nothing depends on the order of the fitted rows.
-    observed: Vec<f64>,
+    /// Those that draws are of, ascending, so that nothing depends on the order of the fitted rows.
+    drawn: Vec<f64>,
 }
 
 impl MeanImputer {
@@ -177,7 +177,10 @@ impl MeanImputer {
                     Strategy::Median => median(&observed),
                     Strategy::Mode => mode(&observed),
                 };
-                Centre { value, observed }
+                let (low, high) = column.bounds();
+                let inside = observed.partition_point(|x| *x < low)..observed.partition_point(|x| *x <= high);
+                let drawn = if inside.is_empty() { observed } else { observed[inside].to_vec() };
+                Centre { value, drawn }
             })
             .collect();
         let method = match strategy {
@@ -194,10 +197,10 @@ impl MeanImputer {
         self.columns[k].value
     }
 
-    /// An observed value of the model's column `k` at random.
+    /// An observed value of the model's column `k` at random, inside its bounds if there is one.
     pub(crate) fn any_observed(&self, k: usize, stream: &mut Stream) -> f64 {
-        let observed = &self.columns[k].observed;
-        observed[stream.random_range(..observed.len())]
+        let drawn = &self.columns[k].drawn;
+        drawn[stream.random_range(..drawn.len())]
     }
 
     /// Every gap of a modelled column by `value(k, row)`, k the model's column.

@@ -105,6 +105,22 @@ fn bounds_that_leave_a_hundredth_of_the_draws_do_not_heap_them_on_the_bound() {
     }
 }
 
+/// Draws of the other imputers are observed values: inside the bounds, where there are any.
+#[test]
+fn observed_values_outside_the_bounds_are_not_drawn() {
+    let frame = line(150);
+    let bounds = Some((Some(Bound::Number(14.0)), Some(Bound::Number(16.0))));
+    let spec = ColumnSpec { name: "y".into(), bounds, ..ColumnSpec::default() };
+    let schema = Schema::infer_with(&frame, &SchemaOptions { columns: vec![spec], ..SchemaOptions::default() }).unwrap();
+    let seen: Vec<f64> = frame.column("y").unwrap().f64().unwrap().iter().flatten().collect();
+    let mean: Box<dyn Imputer> = Box::new(MeanConfig::default().fit_with(&frame, &schema).unwrap());
+    let knn: Box<dyn Imputer> = Box::new(KnnConfig::default().fit_with(&frame, &schema).unwrap());
+    for imputer in [mean, knn] {
+        let drawn = imputer.draw(&frame, 10, 1).unwrap().cells("y").unwrap().1.concat();
+        assert!(drawn.iter().all(|x| seen.contains(x) && (14.0..=16.0).contains(x)), "{drawn:?}");
+    }
+}
+
 #[test]
 fn donors_give_values_seen_in_the_column() {
     let frame = line(150);
