@@ -270,7 +270,11 @@ impl VaeConfig {
                 }
             }
             let result = work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            if stop.load(Ordering::Relaxed) { Err(ErrorKind::Interrupted.into()) } else { result }
+            if stop.load(Ordering::Relaxed) {
+                data.checkpoint.iter().try_for_each(|checkpoint| checkpoint.flush())?;
+                return Err(ErrorKind::Interrupted.into());
+            }
+            result
         })
     }
 

@@ -248,6 +248,12 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Writes what was kept since the last time, for a fit that is broken off: no epoch that is done is lost.
+    pub fn flush(&self) -> Result<()> {
+        let mut kept = self.kept();
+        if kept.members.is_empty() { Ok(()) } else { self.write(&mut kept) }
+    }
+
     fn write(&self, kept: &mut Kept) -> Result<()> {
         let start = Instant::now();
         let members = kept.members.iter().map(|(&m, standing)| (m, standing.figures)).collect();
