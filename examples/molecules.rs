@@ -10,7 +10,7 @@ use lacuna::{CsvOptions, CsvTable, Error, Fit, Generate, Imputer, Result, Schema
 
 /// The string of each row: its tokens up to the padding.
 fn strings(df: &DataFrame) -> Result<Vec<String>> {
-    let tokens = (1..=20).map(|t| df.column(&format!("t{t:02}"))?.str()).collect::<PolarsResult<Vec<_>>>()?;
+    let tokens = (1..=24).map(|t| df.column(&format!("t{t:02}"))?.str()).collect::<PolarsResult<Vec<_>>>()?;
     let row = |i| tokens.iter().filter_map(|t| t.get(i)).filter(|t| *t != "[nop]").collect::<String>();
     Ok((0..df.height()).map(row).collect())
 }

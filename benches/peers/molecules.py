@@ -5,7 +5,7 @@
     python molecules.py measure MOLECULES.csv NAME=ROWS.csv ...      validity, uniqueness, novelty, properties
 
 The molecules are the small ones of Data/NCI/first_5K.smi, which RDKit's wheel carries: one component, the elements C N O S F Cl Br I
-P, at most twenty SELFIES tokens, each of which occurs twenty times. Columns t01 to t20 are the tokens, `[nop]` behind the last;
+P, at most 24 SELFIES tokens, each of which occurs twenty times. Columns t01 to t24 are the tokens, `[nop]` behind the last;
 logP (Crippen), weight, tpsa and qed are computed by RDKit. `measure` decodes the tokens and computes the properties anew: what
 a row says of its own properties is not believed. Packages: rdkit selfies pandas.
 """
@@ -20,7 +20,7 @@ from rdkit import Chem, RDConfig, RDLogger
 from rdkit.Chem import QED, Crippen, Descriptors
 
 RDLogger.DisableLog("rdApp.*")
-LENGTH = 20
+LENGTH = 24
 TOKENS = [f"t{i:02}" for i in range(1, LENGTH + 1)]
 ELEMENTS = {"C", "N", "O", "S", "F", "Cl", "Br", "I", "P"}
 PAD = "[nop]"
