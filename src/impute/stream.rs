@@ -93,13 +93,8 @@ impl VaeImputer {
                         &again
                     }
                 };
-                let draws = self.draw_rows(
-                    &table,
-                    picks.as_deref(),
-                    i..i + 1,
-                    seed,
-                    &keys.of(&frame, self.schema().id.as_deref(), chunk.first)?,
-                )?;
+                let keys = keys.of(&frame, self.schema().id.as_deref(), chunk.first)?;
+                let draws = self.draw_rows(&table, picks.as_deref(), i..i + 1, seed, &keys)?;
                 part += 1;
                 let one = Imputations::new(&frame, table, draws, &self.info);
                 let one = one.with_not_applicable(&csv.chunk_not_applicable(chunk))?;

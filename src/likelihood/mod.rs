@@ -207,22 +207,21 @@ impl Law {
     /// levels, what each class adds to the logarithm of its probability.
     #[inline(always)]
     pub fn start<F: Real>(&self, start: &[F], eta: &mut [F]) {
-        let (mean, ln_sd) = (start[0], start[1]);
         match self {
             Law::Gaussian(_) => {
-                eta[0] += mean;
-                eta[1] += unbounded(ln_sd, LN_SCALE_LIMIT);
+                eta[0] += start[0];
+                eta[1] += unbounded(start[1], LN_SCALE_LIMIT);
             }
             Law::StudentT(_) => {
-                eta[0] += mean;
-                eta[1] += unbounded(ln_sd - F::of(StudentT::ln_sd_at_zero()), LN_SCALE_LIMIT);
+                eta[0] += start[0];
+                eta[1] += unbounded(start[1] - F::of(StudentT::ln_sd_at_zero()), LN_SCALE_LIMIT);
             }
             Law::Discretised(_) => {
-                eta[0] += discrete::place(mean);
-                eta[1] += unbounded(ln_sd, LN_SCALE_LIMIT);
+                eta[0] += discrete::place(start[0]);
+                eta[1] += unbounded(start[1], LN_SCALE_LIMIT);
             }
             Law::ZeroInflated(ZeroInflated { rest: Rest::Gaussian(rest, _), .. }) => {
-                eta[1] += (mean - F::of(rest.mean)) / F::of(rest.sd);
+                eta[1] += (start[0] - F::of(rest.mean)) / F::of(rest.sd);
             }
             Law::Bernoulli(_) => eta[0] += start[1] - start[0],
             Law::Categorical(_) => eta.iter_mut().zip(start).for_each(|(eta, &s)| *eta += s),

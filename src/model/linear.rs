@@ -6,8 +6,8 @@
 //! over a row's numbers and the indicators of its levels, all standardised, and, where what it leaves unexplained bends
 //! ([`crate::model::curvature`]), some of their squares and products (von Hippel 2009, section 2). Given the visible cells the others have a mean
 //! and a standard deviation in closed form: the heads of numbers start from these ([`crate::likelihood::Law::start`]), those of levels from
-//! a discriminant ([`levels`]), and
-//! the completed row is among the networks' features. With the networks' last layers at zero the model *is* this one.
+//! a discriminant ([`levels`]), and the completed row is among the networks' features. With the networks' last layers at zero
+//! the model *is* this one.
 //!
 //! μ, W and ψ come from EM (Rubin & Thayer 1982) on the visible cells only, with the mean and the covariance of f estimated
 //! along and taken into μ and W, which takes few iterations (PX-EM, Liu, Rubin & Wu 1998). A conjugate prior stands for some cells of
