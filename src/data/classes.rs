@@ -10,6 +10,10 @@ const OWN: usize = 224;
 /// Classes that the others share, spread over them by a hash of their text.
 const SHARED: usize = 32;
 
+/// What the model adds to the share of each class: one that is never seen still has a share, as if seen half a time in a hundred
+/// cells.
+pub(crate) const UNSEEN: f64 = 0.005;
+
 /// A column's levels as classes. The networks read and the likelihood scores classes; a level's probability is its
 /// class's times its share within the class, so that what is filled or drawn is always a level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -185,7 +185,7 @@ impl Imputer for KnnImputer {
         check_m(m)?;
         let table = Table::from_frame(df, &self.schema)?;
         let gaps = gaps_by_row(&table);
-        let keys = RowKeys::default().of(df, self.schema().id.as_deref(), 0)?;
+        let keys = RowKeys::default().of(df, self.schema.id.as_deref(), 0)?;
         let columns: Vec<&Column> = self.schema.modelled_columns().collect();
         let values = self.each_gap(&table, &gaps, |(row, k), donors| -> Vec<f64> {
             let one = |i| {

@@ -6,6 +6,7 @@ use ndarray_rand::rand::Rng;
 
 use super::special::{normal_upper, softplus};
 use super::{LN_SCALE_LIMIT, Likelihood};
+use crate::data::classes::UNSEEN;
 use crate::data::marginal::VALUES_MOST;
 use crate::kernel::{Real, bounded, sigmoid};
 use crate::rng::Stream;
@@ -124,12 +125,12 @@ pub(crate) struct Ordinal {
 }
 
 impl Ordinal {
-    /// From the share of each level. A level never seen has a share as if seen half a time in a hundred cells.
+    /// From the share of each level, and [`UNSEEN`].
     pub fn new(share: &[f64]) -> Ordinal {
-        let total = 1.0 + 0.005 * share.len() as f64;
+        let total = 1.0 + UNSEEN * share.len() as f64;
         let mut below = 0.0;
         let cumulative = share[..share.len() - 1].iter().map(|s| {
-            below += (s + 0.005) / total;
+            below += (s + UNSEEN) / total;
             (below / (1.0 - below)).ln()
         });
         Ordinal { thresholds: cumulative.collect() }

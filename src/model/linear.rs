@@ -226,7 +226,18 @@ impl FactorAnalysis {
             }
     }
 
+    /// After μ, W and ψ have changed: for all that is asked of a model.
     fn prepare(&mut self) {
+        self.prepare_step();
+        let k = self.rank;
+        self.transposed = (0..k).flat_map(|i| self.loading.iter().skip(i).step_by(k)).copied().collect();
+        let mut levels = std::mem::take(&mut self.levels);
+        levels.iter_mut().for_each(|levels| levels.prepare(self));
+        self.levels = levels;
+    }
+
+    /// For a step of EM, which takes the products alone.
+    fn prepare_step(&mut self) {
         let k = self.rank;
         self.outer.clear();
         for (w, psi) in self.loading.chunks_exact(k.max(1)).zip(&self.noise) {
@@ -234,10 +245,6 @@ impl FactorAnalysis {
                 self.outer.extend(w[..=i].iter().map(|b| a * b / psi));
             }
         }
-        self.transposed = (0..k).flat_map(|i| self.loading.iter().skip(i).step_by(k)).copied().collect();
-        let mut levels = std::mem::take(&mut self.levels);
-        levels.iter_mut().for_each(|levels| levels.prepare(self));
-        self.levels = levels;
     }
 
     /// The value of a dimension in a row that has it.
@@ -419,7 +426,7 @@ impl FactorAnalysis {
         let mut some = some.to_vec();
         some.sort_by(|&a, &b| of.pattern(a).cmp(of.pattern(b)));
         for _ in 0..iterations {
-            model.prepare();
+            model.prepare_step();
             let parts: Vec<Moments> = some.par_chunks(CHUNK).map(|rows| model.moments(of, rows)).collect();
             let mut sums = Moments::new(d, k);
             parts.iter().for_each(|part| sums.add(part));

@@ -18,6 +18,7 @@ pub(crate) mod posterior;
 
 use ndarray::{Array1, Array2, ArrayView2};
 
+use crate::data::classes::UNSEEN;
 use crate::data::scaling::{FeatureShape, Features};
 use crate::kernel::{Real, bounded, vectorised};
 use crate::likelihood::{Head, Law};
@@ -396,8 +397,7 @@ pub(crate) fn marginal_bias<F: Real>(heads: &[Head], scaling: &crate::data::scal
     for head in heads {
         let Levels { classes } = &scaling.columns[head.column] else { continue };
         let share = &classes.share;
-        // A level never seen still has a share, as if seen half a time in a hundred cells.
-        let log = |p: f64| (p + 0.005).ln();
+        let log = |p: f64| (p + UNSEEN).ln();
         match head.law {
             Law::Bernoulli(_) => bias[head.eta.start] = F::of(log(share.get(1).copied().unwrap_or(0.0)) - log(share[0])),
             Law::Categorical(_) => bias[head.eta.clone()].iter_mut().zip(share).for_each(|(b, &p)| *b = F::of(log(p))),

@@ -10,14 +10,13 @@
 use ndarray_rand::rand::Rng;
 
 use super::{CLASSES_MOST, Conditional, Dimension, FactorAnalysis, Source, dot};
+use crate::data::classes::UNSEEN;
 use crate::kernel::Real;
 use crate::likelihood::log_sum_exp;
 use crate::rng::{Purpose, pair, stream};
 
 /// No class adds more than this to the logarithm of its share, or takes more from it.
 const MOST: f64 = 12.0;
-/// What a class's share is taken to be more than it is, as the heads of levels take it.
-const SHARE_LEAST: f64 = 0.005;
 /// What a discriminant may count for.
 const TRUSTS: [f64; 5] = [1.0, 0.75, 0.5, 0.25, 0.0];
 /// Cells that the gain of all columns counts for in each of them.
@@ -69,7 +68,7 @@ impl Discriminant {
                 _ => more(k),
             };
             let (share, among_all) = (self.share[k], (self.share[k] + more).max(0.0));
-            self.marginal[k] = (among_all + SHARE_LEAST).ln() - (share + SHARE_LEAST).ln() + distance;
+            self.marginal[k] = (among_all + UNSEEN).ln() - (share + UNSEEN).ln() + distance;
         }
     }
 
@@ -179,7 +178,7 @@ pub(super) fn trusts<'a>(source: &Source<'_>, some: &[usize], model: impl Fn(usi
         let hidden = |(levels, _): &(&Discriminant, _)| !visible[levels.column] && !target[levels.column].is_nan();
         for (levels, scores) in model.levels.iter().zip(&mut scores).filter(hidden) {
             levels.add(model, &mut given);
-            let logit = |by: f64, k: usize| (levels.share[k] + SHARE_LEAST).ln() + by * given.add[k];
+            let logit = |by: f64, k: usize| (levels.share[k] + UNSEEN).ln() + by * given.add[k];
             scores.push(TRUSTS.map(|by| {
                 let logits: Vec<f64> = (0..classes(levels)).map(|k| logit(by, k)).collect();
                 logits[target[levels.column] as usize] - log_sum_exp(&logits)
