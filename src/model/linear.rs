@@ -14,17 +14,18 @@
 //! pure noise in every dimension; how many is chosen by the error on hidden cells.
 
 mod levels;
+mod moments;
 pub(crate) mod start;
 
 use ndarray::ArrayView1;
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand_distr::{Distribution, Gamma, StandardNormal};
-use rayon::prelude::*;
 
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::kernel::{Real, vectorised};
 use crate::rng::{Purpose, Stream, pair, stream};
 use levels::Discriminant;
+use moments::Cells;
 
 /// Factors, at most.
 const RANK_MOST: usize = 16;
@@ -39,8 +40,6 @@ const CLIP: f64 = 6.0;
 const FAR: f64 = 1e3;
 /// No dimension is less noisy: ψ stays above this, so that it can be divided by.
 const NOISE_LEAST: f64 = 1e-6;
-/// Rows of one sum: fixed, so that sums come out the same on any number of threads.
-const CHUNK: usize = 256;
 
 /// What one dimension of y is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -422,16 +421,14 @@ impl FactorAnalysis {
         if k == 0 || some.is_empty() {
             return self;
         }
-        let total: f64 = some.iter().map(|&i| of.weight(i)).sum();
-        let mut some = some.to_vec();
-        some.sort_by(|&a, &b| of.pattern(a).cmp(of.pattern(b)));
+        let cells = Cells::new(model, of, some);
+        let total = cells.weight;
         for _ in 0..iterations {
             model.prepare_step();
-            let parts: Vec<Moments> = some.par_chunks(CHUNK).map(|rows| model.moments(of, rows)).collect();
-            let mut sums = Moments::new(d, k);
-            parts.iter().for_each(|part| sums.add(part));
+            let sums = cells.moments(model);
             // The factors' own mean and covariance.
-            let (second, first) = sums.factors.split_at(triangle(k));
+            let factors = sums.factors.as_slice().expect("one axis");
+            let (second, first) = factors.split_at(triangle(k));
             let first: Vec<f64> = first[..k].iter().map(|x| x / total).collect();
             let mut rotation: Vec<f64> = second.iter().map(|x| x / total).collect();
             (0..k).for_each(|i| (0..=i).for_each(|j| rotation[triangle(i) + j] -= first[i] * first[j]));
@@ -493,60 +490,6 @@ impl FactorAnalysis {
         self.clone().em(&source, some, strength, iterations)
     }
 
-    /// The E step: expected moments of some rows. What rows that miss the same cells share is computed once for those that follow
-    /// each other.
-    fn moments(&self, of: &Source<'_>, some: &[usize]) -> Moments {
-        let (d, k) = (self.len(), self.rank);
-        let mut sums = Moments::new(d, k);
-        let mut given = Conditional::default();
-        // The factors, and one.
-        let (mut inverse, mut f) = (vec![0.0; k * k], vec![0.0; k + 1]);
-        let (mut covariance, mut ff) = (vec![0.0; triangle(k)], vec![0.0; triangle(k + 1)]);
-        f[k] = 1.0;
-        vectorised(
-            #[inline(always)]
-            || {
-                for alike in some.chunk_by(|&a, &b| of.pattern(a).eq(of.pattern(b))) {
-                    let first = of.rows.target.row(alike[0]);
-                    let observed = |j: usize| !first[j].is_nan();
-                    self.factor_precision(observed, &mut given);
-                    // The covariance is L⁻ᵀ L⁻¹: row c of `inverse` is column c of L⁻¹.
-                    for c in 0..k {
-                        let e = &mut inverse[c * k..(c + 1) * k];
-                        e.fill(0.0);
-                        e[c] = 1.0;
-                        solve_lower(&given.precision, e);
-                    }
-                    for r in 0..k {
-                        for c in 0..=r {
-                            covariance[triangle(r) + c] = dot(&inverse[r * k + r..(r + 1) * k], &inverse[c * k + r..(c + 1) * k]);
-                        }
-                    }
-                    ff.fill(0.0);
-                    for &i in alike {
-                        let (target, weight) = (of.rows.target.row(i), of.weight(i));
-                        self.factor_mean(target, observed, &mut given);
-                        f[..k].copy_from_slice(&given.mean);
-                        for r in 0..=k {
-                            let by = weight * f[r];
-                            ff[triangle(r)..triangle(r + 1)].iter_mut().zip(&f).for_each(|(ff, f)| *ff += by * f);
-                        }
-                        for t in (0..d).filter(|&t| self.has(t, observed)) {
-                            sums.add_cell(t, &f, self.value(t, target), weight);
-                        }
-                    }
-                    let weight = ff[triangle(k) + k];
-                    ff.iter_mut().zip(&covariance).for_each(|(ff, c)| *ff += weight * c);
-                    sums.factors.iter_mut().zip(&ff).for_each(|(s, x)| *s += x);
-                    for t in (0..d).filter(|&t| self.has(t, observed)) {
-                        sums.add_second(t, &ff);
-                    }
-                }
-            },
-        );
-        sums
-    }
-
     /// The mean error of cells hidden from some rows, three in ten: small ones squared, large ones absolute.
     fn error(&self, of: &Source<'_>, some: &[usize]) -> f64 {
         let (mut completed, mut start) = (vec![0f32; self.len()], vec![0f32; of.scaling.shape().starts]);
@@ -565,56 +508,6 @@ impl FactorAnalysis {
             }
         }
         total / f64::from(cells.max(1))
-    }
-}
-
-/// Sums over rows that EM needs, with g = (f, 1): of each dimension's cells Σ E[g gᵀ], Σ y E[g] and Σ y²; of all rows
-/// Σ E[g gᵀ]. The last entry of a Σ E[g gᵀ] is the weight of its cells or rows.
-struct Moments {
-    /// Factors, and one.
-    size: usize,
-    dimensions: Vec<f64>,
-    factors: Vec<f64>,
-}
-
-impl Moments {
-    fn new(d: usize, rank: usize) -> Moments {
-        let size = rank + 1;
-        Moments { size, dimensions: vec![0.0; d * (triangle(size) + size + 1)], factors: vec![0.0; triangle(size)] }
-    }
-
-    /// Where a dimension's sums stand.
-    #[inline(always)]
-    fn at(&self, t: usize) -> std::ops::Range<usize> {
-        let width = triangle(self.size) + self.size + 1;
-        t * width..(t + 1) * width
-    }
-
-    /// Adds Σ E[g gᵀ] of rows that have a dimension.
-    #[inline(always)]
-    fn add_second(&mut self, t: usize, gg: &[f64]) {
-        let at = self.at(t);
-        self.dimensions[at].iter_mut().zip(gg).for_each(|(s, x)| *s += x);
-    }
-
-    /// Adds the cell `y` of a row with the given E[g], but for its part of Σ E[g gᵀ].
-    #[inline(always)]
-    fn add_cell(&mut self, t: usize, g: &[f64], y: f64, weight: f64) {
-        let at = self.at(t);
-        let rest = &mut self.dimensions[at][triangle(self.size)..];
-        rest.iter_mut().zip(g).for_each(|(s, x)| *s += weight * y * x);
-        rest[self.size] += weight * y * y;
-    }
-
-    fn add(&mut self, other: &Moments) {
-        self.dimensions.iter_mut().zip(&other.dimensions).for_each(|(s, x)| *s += x);
-        self.factors.iter_mut().zip(&other.factors).for_each(|(s, x)| *s += x);
-    }
-
-    /// Σ E[g gᵀ], Σ y E[g], Σ y² of a dimension.
-    fn of(&self, t: usize) -> (&[f64], &[f64], f64) {
-        let (second, rest) = self.dimensions[self.at(t)].split_at(triangle(self.size));
-        (second, &rest[..self.size], rest[self.size])
     }
 }
 
@@ -686,12 +579,6 @@ impl Source<'_> {
     #[inline(always)]
     fn weight(&self, row: usize) -> f64 {
         self.weights.map_or(1.0, |w| w[row])
-    }
-
-    /// Which cells of a row are missing.
-    #[inline(always)]
-    fn pattern(&self, row: usize) -> impl Iterator<Item = bool> {
-        self.rows.target.row(row).into_iter().map(|x| x.is_nan())
     }
 }
 
