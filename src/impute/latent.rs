@@ -16,7 +16,7 @@ use crate::impute::vae::VaeImputer;
 use crate::impute::{ExpectedError, in_pool};
 use crate::likelihood::{Likelihood, log_sum_exp};
 use crate::model::bound::{Batch, Workspace, bound};
-use crate::model::linear::Conditional;
+use crate::model::linear::Given;
 use crate::model::linear::start::View;
 use crate::model::posterior::{BLOCK, Block};
 use crate::model::{Encoded, Vae};
@@ -41,17 +41,17 @@ pub(super) fn latent_use(vae: &Vae, w: &[f32], view: &View<'_>, rows: &Rows<f32>
     let one = |of: &[usize]| -> Vec<RowUse> {
         let mut batch = Batch::new(vae, BLOCK, k);
         batch.noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| noise[(r % k, u)]);
-        let mut given = Conditional::default();
         let mut block: Block<f32> = Block::new(vae, 1);
         let d = vae.columns;
-        for (r, &i) in of.iter().enumerate() {
-            let seen: Vec<bool> = rows.target.row(i).iter().map(|x| !x.is_nan()).collect();
+        let all_seen: Vec<bool> = of.iter().flat_map(|&i| rows.target.row(i)).map(|x| !x.is_nan()).collect();
+        for (r, (&i, seen)) in of.iter().zip(all_seen.chunks_exact(d.max(1))).enumerate() {
             for c in (0..d).filter(|&c| seen[c]) {
                 (batch.target[(r, c)], batch.scored[(r, c)]) = (rows.target[(i, c)], true);
             }
-            view.show(rows, i, &seen, &mut batch.observed, r, &mut given);
-            view.show(rows, i, &seen, &mut block.visible, r, &mut given);
             block.count[r] = seen.iter().filter(|s| **s).count();
+        }
+        for out in [&mut batch.observed, &mut block.visible] {
+            view.show(rows, (of, &all_seen), out, 0, &mut block.given);
         }
         let mut encoded: Encoded<f32> = vae.encoded(BLOCK);
         vae.encode(w, &batch.observed, &mut encoded);
@@ -197,11 +197,8 @@ impl VaeImputer {
         let all: Vec<usize> = (0..n).collect();
         let buffers = || (Features::new(self.vae.features, BLOCK), self.vae.encoded(BLOCK));
         let points = |(observed, encoded): &mut (Features<f32>, Encoded<f32>), of: &[usize]| {
-            let mut given = Conditional::default();
-            for (r, &i) in of.iter().enumerate() {
-                let seen: Vec<bool> = rows.target.row(i).iter().map(|x| !x.is_nan()).collect();
-                view.show(&rows, i, &seen, observed, r, &mut given);
-            }
+            let seen: Vec<bool> = of.iter().flat_map(|&i| rows.target.row(i)).map(|x| !x.is_nan()).collect();
+            view.show(&rows, (of, &seen), observed, 0, &mut Given::default());
             (of.len()..BLOCK).for_each(|r| observed.clear(r));
             self.vae.encode(w, observed, encoded);
             let q = &encoded.posterior;

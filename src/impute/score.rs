@@ -14,7 +14,7 @@ use crate::impute::vae::VaeImputer;
 use crate::impute::{Gap, in_pool};
 use crate::likelihood::{Likelihood, log_sum_exp};
 use crate::model::bound::{Batch, Proposal, Workspace};
-use crate::model::linear::Conditional;
+use crate::model::linear::Given;
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
 
@@ -249,17 +249,17 @@ impl VaeImputer {
         let places: Vec<usize> = (0..tasks.len()).collect();
         let some = |(batch, work): &mut (Batch<f32>, Workspace<f32>), block: &[usize]| {
             batch.scored.fill(false);
-            let (view, mut given) = (self.view(), Conditional::default());
-            let mut visible = vec![false; d];
-            for (r, &t) in block.iter().enumerate() {
+            let mut visible = vec![false; block.len() * d];
+            let places: Vec<usize> = block.iter().map(|&t| tasks[t].0).collect();
+            for (r, (&t, visible)) in block.iter().zip(visible.chunks_exact_mut(d)).enumerate() {
                 let (i, j) = tasks[t];
                 for (c, &x) in rows.target.row(i).iter().enumerate() {
                     visible[c] = !x.is_nan() && show(t, c);
                 }
                 (batch.target[(r, j)], batch.scored[(r, j)]) = (rows.target[(i, j)], true);
                 batch.count[r] = visible.iter().filter(|v| **v).count();
-                view.show(rows, i, &visible, &mut batch.visible, r, &mut given);
             }
+            self.view().show(rows, (&places, &visible), &mut batch.visible, 0, &mut Given::default());
             for r in block.len()..BLOCK {
                 batch.count[r] = 0;
                 batch.visible.clear(r);

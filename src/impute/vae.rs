@@ -24,7 +24,7 @@ use crate::impute::{
 use crate::likelihood::Likelihood;
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
-use crate::model::linear::Conditional;
+use crate::model::linear::Given;
 use crate::model::linear::start::{Linear, View};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, Stream, normals, pair, stream};
@@ -129,10 +129,10 @@ impl VaeImputer {
         };
         let block_bound = |(batch, work): &mut (Batch<f32>, Workspace<f32>), block: &[usize]| {
             batch.scored.fill(false);
-            let (view, mut given) = (self.view(), Conditional::default());
-            let mut observed = vec![false; d];
+            let mut observed = vec![false; block.len() * d];
             let mut out = vec![0.0; block.len()];
             for (r, &i) in block.iter().enumerate() {
+                let observed = &mut observed[r * d..(r + 1) * d];
                 for (c, &x) in rows.target.row(i).iter().enumerate() {
                     observed[c] = !x.is_nan();
                     if observed[c] {
@@ -144,8 +144,8 @@ impl VaeImputer {
                         out[r] -= self.scaling.columns[c].ln_unit();
                     }
                 }
-                view.show(&rows, i, &observed, &mut batch.observed, r, &mut given);
             }
+            self.view().show(&rows, (block, &observed), &mut batch.observed, 0, &mut Given::default());
             for w in &self.members {
                 let bounds = bound(work.log_weights(&self.vae, w, batch));
                 out.iter_mut().zip(bounds).for_each(|(o, b)| *o += f64::from(b) / self.members.len() as f64);
@@ -607,13 +607,13 @@ impl VaeImputer {
                         e.assign(&normals((1, latent), rng).row(0));
                     }
                     latents *= self.spread();
-                    let eta = block.draw(&self.vae, w, latents.view());
+                    let eta = block.draw(&self.vae, w, latents.view()).clone();
                     let mut values = Vec::new();
-                    let (mut noise, mut given) = (vec![0.0; self.vae.columns], Conditional::default());
+                    let mut noise = vec![0.0; self.vae.columns];
                     for ((r, gaps), rng) in gaps.iter().enumerate().zip(&mut streams) {
                         let eta = eta.row(r);
                         let eta = eta.to_slice().expect("standard layout");
-                        linear.noise(rows.target.row(of[r]), &mut given, rng, &mut noise);
+                        linear.noise(&block.given, r, rng, &mut noise);
                         for &(_, k) in *gaps {
                             values.push(self.draw_cell(k, &eta[self.vae.heads[k].eta.clone()], Some(noise[k]), rng));
                         }

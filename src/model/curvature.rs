@@ -12,7 +12,7 @@ use ndarray::Array2;
 
 use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling};
 use crate::model::linear::start::{Start, View};
-use crate::model::linear::{Conditional, PRODUCTS_MOST, Source};
+use crate::model::linear::{Given, PRODUCTS_MOST, Source};
 
 /// Rows that are looked at, at most: every so many-th.
 const ROWS_MOST: usize = 5000;
@@ -99,14 +99,15 @@ impl Residuals {
         let observed: Vec<usize> = (0..n).filter(|&i| !rows.target[(i, column)].is_nan()).collect();
         let some: Vec<usize> = observed.iter().copied().step_by(observed.len().div_ceil(ROWS_MOST).max(1)).collect();
         let dimensions = view.whole.len();
-        let (mut out, mut given) = (Features::new(scaling.shape().with_completed(dimensions), 1), Conditional::default());
+        let mut out = Features::new(scaling.shape().with_completed(dimensions), some.len());
+        let seen = |&i: &usize| rows.target.row(i).into_iter().enumerate().map(|(j, x)| !x.is_nan() && j != column);
+        let visible: Vec<bool> = some.iter().flat_map(seen).collect();
+        view.show(rows, (&some, &visible), &mut out, 0, &mut Given::default());
         let encoded = out.dense.ncols() - dimensions;
+        let start: usize = scaling.columns[..column].iter().map(ColumnScaling::starts).sum();
         let mut table = Vec::new();
-        for &i in &some {
-            let target = rows.target.row(i);
-            let visible: Vec<bool> = target.iter().enumerate().map(|(j, x)| !x.is_nan() && j != column).collect();
-            view.show(rows, i, &visible, &mut out, 0, &mut given);
-            let x = |t: usize| f64::from(out.dense[(0, encoded + t)]);
+        for (r, &i) in some.iter().enumerate() {
+            let x = |t: usize| f64::from(out.dense[(r, encoded + t)]);
             let value = |term: &Term| match *term {
                 Term::Product(a, b) => x(a) * x(b),
                 Term::Cube(a) => x(a).powi(3),
@@ -114,7 +115,7 @@ impl Residuals {
             table.push(1.0);
             table.extend(others.iter().map(|&t| x(t)));
             table.extend(known.iter().chain(&terms).map(value));
-            table.push(f64::from(target[column] - out.start[(0, 2 * column)]).clamp(-FAR, FAR));
+            table.push(f64::from(rows.target[(i, column)] - out.start[(r, start)]).clamp(-FAR, FAR));
         }
         Residuals::new(table, 1 + others.len() + known.len(), terms)
     }
@@ -219,10 +220,11 @@ mod tests {
         let bent = |start: &Start| bends(&scaling, &rows, &View::in_training(&scaling, start));
         assert!(bent(&straight) && !bent(&curved));
         let expected = |start: &Start, x: f32| {
-            let row = ndarray::arr1(&[x, f32::NAN]);
-            let (mut completed, mut means) = (vec![0f32; start.kept.whole.len()], vec![0f32; 4]);
-            start.kept.whole.complete(row.view(), &[true, false], &mut completed, &mut means, &mut Conditional::default());
-            means[2]
+            let target = ndarray::arr2(&[[x, f32::NAN]]);
+            let rows = Rows { place: target.clone(), target };
+            let mut out = Features::new(scaling.shape().with_completed(start.kept.whole.len()), 1);
+            View::of(&scaling, &start.kept.whole).show(&rows, (&[0], &[true, false]), &mut out, 0, &mut Given::default());
+            out.start[(0, 2)]
         };
         assert!((expected(&curved, 2.0) - 4.0).abs() < 0.4 && (expected(&curved, -1.0) + 0.5).abs() < 0.2);
         assert!(expected(&straight, 2.0) < 3.0);

@@ -13,6 +13,7 @@
 //! along and taken into μ and W, which takes few iterations (PX-EM, Liu, Rubin & Wu 1998). A conjugate prior stands for some cells of
 //! pure noise in every dimension; how many is chosen by the error on hidden cells.
 
+mod given;
 mod levels;
 mod moments;
 pub(crate) mod start;
@@ -22,10 +23,12 @@ use ndarray_rand::rand::Rng;
 use ndarray_rand::rand_distr::{Distribution, Gamma, StandardNormal};
 
 use crate::data::scaling::{ColumnScaling, Rows, Scaling};
-use crate::kernel::{Real, vectorised};
-use crate::rng::{Purpose, Stream, pair, stream};
+use crate::kernel::Real;
+use crate::rng::{Purpose, pair, stream};
+pub(crate) use given::Given;
+use given::LANES;
 use levels::Discriminant;
-use moments::Cells;
+use moments::{CHUNK, Sample};
 
 /// Factors, at most.
 const RANK_MOST: usize = 16;
@@ -59,7 +62,8 @@ pub(crate) struct FactorAnalysis {
     dimensions: Vec<(usize, Dimension)>,
     /// How far a dimension's mean may go.
     reach: Vec<(f64, f64)>,
-    /// What a dimension's standard deviation is multiplied by for the degrees of freedom that the others take.
+    /// What a dimension's standard deviation is multiplied by for the degrees of freedom ν that the others leave, and for its not being
+    /// known: its square has the mean RSS / (ν − 2) given the data.
     spread: Vec<f64>,
     rank: usize,
     /// μ, (dimensions,): not zero where which cells are missing depends on others.
@@ -68,27 +72,16 @@ pub(crate) struct FactorAnalysis {
     loading: Vec<f64>,
     /// ψ, (dimensions,).
     noise: Vec<f64>,
-    /// w wᵀ / ψ of each dimension: lower triangles, row by row.
+    /// w wᵀ / ψ of each dimension, a lower triangle: (its entries row by row, dimensions).
     outer: Vec<f64>,
     /// Wᵀ, (rank, dimensions).
     transposed: Vec<f64>,
+    /// Dimensions that speak for their column by themselves: numbers and, of two levels, the one indicator; and w wᵀ of each, a triangle
+    /// with what is beside the diagonal twice, (these, entries).
+    alone: Vec<usize>,
+    pairs: Vec<f64>,
     /// Columns of levels that have dimensions.
     levels: Vec<Discriminant>,
-}
-
-/// Buffers of a row's conditional distribution.
-#[derive(Debug, Default)]
-pub(crate) struct Conditional {
-    /// The factors' precision given the visible cells, then its Cholesky factor: a lower triangle, row by row.
-    precision: Vec<f64>,
-    /// Their mean, (rank,).
-    mean: Vec<f64>,
-    one: Vec<f64>,
-    /// L⁻¹ Wᵀ, (rank, dimensions), L being the factor of the precision; and of each dimension the sum of the squares.
-    across: Vec<f64>,
-    explained: Vec<f64>,
-    /// What a level's classes add to the logarithms of their shares.
-    add: Vec<f64>,
 }
 
 impl FactorAnalysis {
@@ -131,7 +124,15 @@ impl FactorAnalysis {
         }
         let (d, rank) = (dimensions.len(), RANK_MOST.min(dimensions.len()));
         let (mean, loading, noise) = (vec![0.0; d], vec![0.0; d * rank], vec![1.0; d]);
-        let spread = cells.iter().map(|n| (1.0 - (d as f64 / n).min(0.5)).sqrt().recip()).collect();
+        let spread = cells.iter().map(|n| (1.0 - ((d + 2) as f64 / n).min(0.5)).sqrt().recip()).collect();
+        // Of three levels and more no indicator speaks for all.
+        let two = |j: usize| scaling.columns[j].starts() == 2;
+        let alone = |&t: &usize| match dimensions[t] {
+            (_, Dimension::Number { .. }) => true,
+            (j, Dimension::Class { .. }) => two(j),
+            (_, Dimension::Product(..)) => false,
+        };
+        let alone = (0..d).filter(alone).collect();
         let mut blank = FactorAnalysis {
             dimensions,
             reach,
@@ -142,6 +143,8 @@ impl FactorAnalysis {
             noise,
             outer: Vec::new(),
             transposed: Vec::new(),
+            alone,
+            pairs: Vec::new(),
             levels,
         };
         blank.prepare();
@@ -229,21 +232,24 @@ impl FactorAnalysis {
     fn prepare(&mut self) {
         self.prepare_step();
         let k = self.rank;
-        self.transposed = (0..k).flat_map(|i| self.loading.iter().skip(i).step_by(k)).copied().collect();
+        self.pairs.clear();
+        for w in self.alone.iter().map(|&t| &self.loading[t * k..(t + 1) * k]) {
+            for (i, a) in w.iter().enumerate() {
+                self.pairs.extend(w[..i].iter().map(|b| 2.0 * a * b).chain([a * a]));
+            }
+        }
         let mut levels = std::mem::take(&mut self.levels);
         levels.iter_mut().for_each(|levels| levels.prepare(self));
         self.levels = levels;
     }
 
-    /// For a step of EM, which takes the products alone.
+    /// For a step of EM, which takes these alone.
     fn prepare_step(&mut self) {
         let k = self.rank;
-        self.outer.clear();
-        for (w, psi) in self.loading.chunks_exact(k.max(1)).zip(&self.noise) {
-            for (i, a) in w.iter().enumerate() {
-                self.outer.extend(w[..=i].iter().map(|b| a * b / psi));
-            }
-        }
+        self.transposed = (0..k).flat_map(|i| self.loading.iter().skip(i).step_by(k)).copied().collect();
+        let of = |i: usize| self.transposed[i * self.len()..].iter().take(self.len());
+        let product = |i: usize, j: usize| of(i).zip(of(j)).zip(&self.noise).map(|((a, b), psi)| a * b / psi);
+        self.outer = (0..k).flat_map(|i| (0..=i).flat_map(move |j| product(i, j))).collect();
     }
 
     /// The value of a dimension in a row that has it.
@@ -268,141 +274,6 @@ impl FactorAnalysis {
         }
     }
 
-    /// The distribution of a row's factors given its visible cells.
-    #[inline(always)]
-    fn condition<F: Real>(&self, target: ArrayView1<F>, visible: impl Fn(usize) -> bool, given: &mut Conditional) {
-        self.factor_precision(&visible, given);
-        self.factor_mean(target, visible, given);
-    }
-
-    /// The Cholesky factor of the factors' precision, which is the same for all rows that show the same cells.
-    #[inline(always)]
-    fn factor_precision(&self, visible: impl Fn(usize) -> bool, given: &mut Conditional) {
-        let k = self.rank;
-        let size = triangle(k);
-        let precision = &mut given.precision;
-        precision.clear();
-        precision.resize(size, 0.0);
-        (0..k).for_each(|i| precision[triangle(i) + i] = 1.0);
-        for t in (0..self.len()).filter(|&t| self.has(t, &visible)) {
-            precision.iter_mut().zip(&self.outer[t * size..]).for_each(|(p, o)| *p += o);
-        }
-        factor(precision, k);
-    }
-
-    /// The factors' mean, by a precision that is that of the row's visible cells.
-    #[inline(always)]
-    fn factor_mean<F: Real>(&self, target: ArrayView1<F>, visible: impl Fn(usize) -> bool, given: &mut Conditional) {
-        let k = self.rank;
-        let Conditional { precision, mean, .. } = given;
-        mean.clear();
-        mean.resize(k, 0.0);
-        for t in (0..self.len()).filter(|&t| self.has(t, &visible)) {
-            let x = (self.value(t, target) - self.mean[t]) / self.noise[t];
-            mean.iter_mut().zip(&self.loading[t * k..]).for_each(|(m, w)| *m += w * x);
-        }
-        solve_lower(precision, mean);
-        solve_upper(precision, mean);
-    }
-
-    /// What the factors' distribution says of each dimension's variance: L⁻¹ Wᵀ for all of them at once, which vectorises.
-    #[inline(always)]
-    fn explain(&self, given: &mut Conditional) {
-        let (d, k) = (self.len(), self.rank);
-        let Conditional { precision, across, explained, .. } = given;
-        across.clear();
-        across.extend_from_slice(&self.transposed);
-        explained.clear();
-        explained.resize(d, 0.0);
-        for i in 0..k {
-            let (above, row) = across.split_at_mut(i * d);
-            let row = &mut row[..d];
-            let l = &precision[triangle(i)..triangle(i + 1)];
-            for (other, l) in above.chunks_exact(d).zip(l) {
-                row.iter_mut().zip(other).for_each(|(x, other)| *x -= l * other);
-            }
-            let by = 1.0 / l[i];
-            row.iter_mut().zip(&mut *explained).for_each(|(x, explained)| {
-                *x *= by;
-                *explained += *x * *x;
-            });
-        }
-    }
-
-    /// Completes a row, target in model units, (columns,): writes every dimension's value or expected value to `completed`,
-    /// (dimensions,), and to `start`, (starts,), the mean and ln sd of each number that is not visible, and of each level that is not
-    /// what it adds to the logarithm of its share.
-    pub fn complete<F: Real>(
-        &self,
-        target: ArrayView1<F>,
-        visible: &[bool],
-        completed: &mut [F],
-        start: &mut [F],
-        given: &mut Conditional,
-    ) {
-        vectorised(
-            #[inline(always)]
-            || {
-                self.condition(target, |j| visible[j], given);
-                self.explain(given);
-                let k = self.rank;
-                let Conditional { mean: factors, explained, .. } = &*given;
-                start.fill(F::zero());
-                for (t, &(_, dimension)) in self.dimensions.iter().enumerate() {
-                    if self.has(t, |j| visible[j]) {
-                        completed[t] = F::of(self.value(t, target).clamp(-CLIP, CLIP));
-                        continue;
-                    }
-                    let w = &self.loading[t * k..(t + 1) * k];
-                    let (low, high) = self.reach[t];
-                    let mean = (self.mean[t] + dot(w, factors)).clamp(low, high);
-                    completed[t] = F::of(mean.clamp(-CLIP, CLIP));
-                    if let Dimension::Number { start: at } = dimension {
-                        start[at] = F::of(mean);
-                        start[at + 1] = F::of(0.5 * (self.noise[t] + explained[t]).ln() + self.spread[t].ln());
-                    }
-                }
-                for levels in self.levels.iter().filter(|levels| !visible[levels.column]) {
-                    levels.write(self, given, start);
-                }
-            },
-        );
-    }
-
-    /// Standard normal noise for the missing cells of a row, correlated as the model says they are given the observed ones,
-    /// (columns,); independent where a column has no dimension that speaks for it.
-    pub fn noise<F: Real>(&self, target: ArrayView1<F>, given: &mut Conditional, rng: &mut Stream, out: &mut [f64]) {
-        self.condition(target, |j| !target[j].is_nan(), given);
-        let k = self.rank;
-        let mut factors: Vec<f64> = (0..k).map(|_| StandardNormal.sample(rng)).collect();
-        solve_upper(&given.precision, &mut factors);
-        out.iter_mut().for_each(|e| *e = StandardNormal.sample(rng));
-        for (t, &(j, dimension)) in self.dimensions.iter().enumerate() {
-            // Of three levels and more no indicator speaks for all.
-            let alone = match dimension {
-                Dimension::Number { .. } => true,
-                Dimension::Class { .. } => self.dimensions_beside(t) == 1,
-                Dimension::Product(..) => false,
-            };
-            if !alone || !target[j].is_nan() {
-                continue;
-            }
-            let w = &self.loading[t * k..(t + 1) * k];
-            given.one.clear();
-            given.one.extend_from_slice(w);
-            solve_lower(&given.precision, &mut given.one);
-            let sd = (self.noise[t] + dot(&given.one, &given.one)).sqrt();
-            out[j] = (dot(w, &factors) + self.noise[t].sqrt() * out[j]) / sd;
-        }
-    }
-
-    /// Dimensions of the column that one stands for.
-    fn dimensions_beside(&self, t: usize) -> usize {
-        let column = self.dimensions[t].0;
-        let like = |d: &&(usize, Dimension)| d.0 == column && !matches!(d.1, Dimension::Product(..));
-        self.dimensions[t..].iter().take_while(like).count() + self.dimensions[..t].iter().rev().take_while(like).count()
-    }
-
     /// EM on some rows, which count for their weights. `strength`: the prior's cells of noise.
     fn fit(of: &Source<'_>, some: &[usize], strength: f64, iterations: usize) -> FactorAnalysis {
         let mut model = FactorAnalysis::blank(of.scaling, of.products);
@@ -421,11 +292,11 @@ impl FactorAnalysis {
         if k == 0 || some.is_empty() {
             return self;
         }
-        let cells = Cells::new(model, of, some);
-        let total = cells.weight;
+        let sample = Sample::new(model, of, some);
+        let total = sample.weight;
         for _ in 0..iterations {
             model.prepare_step();
-            let sums = cells.moments(model);
+            let sums = sample.moments(model);
             // The factors' own mean and covariance.
             let factors = sums.factors.as_slice().expect("one axis");
             let (second, first) = factors.split_at(triangle(k));
@@ -492,17 +363,21 @@ impl FactorAnalysis {
 
     /// The mean error of cells hidden from some rows, three in ten: small ones squared, large ones absolute.
     fn error(&self, of: &Source<'_>, some: &[usize]) -> f64 {
-        let (mut completed, mut start) = (vec![0f32; self.len()], vec![0f32; of.scaling.shape().starts]);
-        let (single, mut given) = (self.single(), Conditional::default());
+        let (single, target) = (self.single(), of.rows.target.view());
+        let mut given = Given::default();
         let (mut total, mut cells) = (0.0, 0);
-        for &i in some {
-            let mut rng = stream(of.seed, Purpose::Linear, pair(1, i as u64));
-            let target = of.rows.target.row(i);
-            let visible: Vec<bool> = target.iter().map(|x| rng.random::<f64>() < 0.7 && !x.is_nan()).collect();
-            self.complete(target, &visible, &mut completed, &mut start, &mut given);
-            for (t, &(j, _)) in single.iter().enumerate() {
-                if !visible[j] && !target[j].is_nan() {
-                    total += (1.0 + (f64::from(completed[t]) - self.value(t, target)).powi(2)).sqrt() - 1.0;
+        for some in some.chunks(CHUNK) {
+            let mut visible = Vec::new();
+            for &i in some {
+                let mut rng = stream(of.seed, Purpose::Linear, pair(1, i as u64));
+                visible.extend(target.row(i).iter().map(|x| rng.random::<f64>() < 0.7 && !x.is_nan()));
+            }
+            self.explain(target, (some, &visible), |_| true, LANES, &mut given);
+            for (r, (&i, visible)) in some.iter().zip(visible.chunks_exact(target.ncols().max(1))).enumerate() {
+                let target = target.row(i);
+                for (t, _) in single.iter().enumerate().filter(|(_, (j, _))| !visible[*j] && !target[*j].is_nan()) {
+                    let error = given.expected(t, r).clamp(-CLIP, CLIP) - self.value(t, target);
+                    total += (1.0 + error * error).sqrt() - 1.0;
                     cells += 1;
                 }
             }
@@ -586,7 +461,8 @@ impl Source<'_> {
 mod tests {
     use super::*;
     use crate::data::scaling::number_scaling;
-    use ndarray::Array2;
+    use crate::data::scaling::{FeatureShape, Features};
+    use ndarray::{Array1, Array2, Axis};
 
     /// Rows of a factor analysis with two factors and five numbers, each cell missing with the given share.
     pub(super) fn simulated(n: usize, missing: f64) -> (Scaling, Rows<f32>, Array2<f32>, [[f64; 2]; 5], f64) {
@@ -607,6 +483,16 @@ mod tests {
         let unit = || number_scaling(vec![-100.0, -1.0, 1.0, 100.0], 2);
         let scaling = Scaling { columns: (0..5).map(|_| unit()).collect() };
         (scaling, Rows { place: target.clone(), target }, truth, loading, sd)
+    }
+
+    /// Every dimension of a row and what its columns start from.
+    pub(super) fn completed(model: &FactorAnalysis, row: &Array1<f64>, visible: &[bool]) -> (Vec<f64>, Vec<f64>) {
+        let starts = model.alone.len().max(row.len()) * 4;
+        let mut out = Features::new(FeatureShape { dense: model.len(), columns: 0, classes: 0, starts }, 1);
+        let mut given = Given::default();
+        model.explain(row.view().insert_axis(Axis(0)), (&[0], visible), |_| true, LANES, &mut given);
+        model.complete(&mut out, 0, &mut given);
+        (out.dense.row(0).to_vec(), out.start.row(0).to_vec())
     }
 
     #[test]
@@ -659,9 +545,7 @@ mod tests {
         let mean = dot(&across, &solve(y));
         let variance = covariance(2, 2) - dot(&across, &solve(across));
         let target = ndarray::arr1(&[y[0], y[1], f64::NAN, f64::NAN, f64::NAN]);
-        let (mut completed, mut start) = ([0.0; 5], [9.0; 10]);
-        let visible = [true, true, false, false, false];
-        model.complete(target.view(), &visible, &mut completed, &mut start, &mut Conditional::default());
+        let (completed, start) = completed(&model, &target, &[true, true, false, false, false]);
         assert_eq!(completed[..2], y);
         assert_eq!(start[..4], [0.0; 4]);
         assert!((completed[2] - mean).abs() < 1e-12 && (start[4] - mean).abs() < 1e-12, "{completed:?} {mean}");
@@ -674,10 +558,12 @@ mod tests {
         };
         let want = between(2, 3) / (between(2, 2) * between(3, 3)).sqrt();
         let mut rng = stream(1, Purpose::Draw, 0);
-        let (mut noise, given) = ([0.0; 5], &mut Conditional::default());
+        let (mut noise, mut given) = ([0.0; 5], Given::default());
+        let visible = [true, true, false, false, false];
+        model.explain(target.view().insert_axis(Axis(0)), (&[0], &visible), |_| true, LANES, &mut given);
         let draws: Vec<[f64; 5]> = (0..20_000)
             .map(|_| {
-                model.noise(target.view(), given, &mut rng, &mut noise);
+                model.noise(&given, 0, &mut rng, &mut noise);
                 noise
             })
             .collect();

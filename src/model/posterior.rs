@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use crate::data::scaling::Features;
 use crate::kernel::{Real, vectorised};
 use crate::likelihood::{Head, Likelihood};
+use crate::model::linear::Given;
 use crate::model::net::{flat, flat_mut};
 use crate::model::{Context, Decoded, Gaussians, Vae};
 
@@ -33,6 +34,8 @@ pub(crate) struct Block<F> {
     /// Features of the visible cells of [`BLOCK`] rows, and how many are visible.
     pub visible: Features<F>,
     pub count: Array1<usize>,
+    /// What the linear model says of them.
+    pub given: Given,
     /// (BLOCK, outcomes): the sum that [`Block::add_expected`] makes.
     pub expected: Array2<F>,
     context: Context<F>,
@@ -51,6 +54,7 @@ impl<F: Real> Block<F> {
         Block {
             visible: Features::new(vae.features, BLOCK),
             count: Array1::zeros(BLOCK),
+            given: Given::default(),
             expected: Array2::zeros((BLOCK, outcomes)),
             context: vae.context(BLOCK),
             decoded: vae.decoded(BLOCK * at_once, 1),

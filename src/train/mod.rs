@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use crate::data::scaling::{Rows, Scaling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::bound::{Batch, Divergence, Estimator, Gradient, Proposal, Workspace};
-use crate::model::linear::Conditional;
+use crate::model::linear::Given;
 use crate::model::linear::start::View;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::model::{SHARD, Vae, marginal_bias};
@@ -356,9 +356,10 @@ struct Shard {
     batch: Batch<f32>,
     work: Workspace<f32>,
     gradient: Gradient<f32>,
+    /// (rows, columns), of as many rows as are hidden from at once.
     observed: Vec<bool>,
     visible: Vec<bool>,
-    given: Conditional,
+    given: Given,
 }
 
 impl<'a> Fit<'a> {
@@ -382,9 +383,9 @@ impl<'a> Fit<'a> {
             batch: Batch::new(vae, rows, plan.k),
             work: Workspace::new(vae, rows, plan.k),
             gradient: Gradient::new(vae),
-            observed: vec![false; d],
-            visible: vec![false; d],
-            given: Conditional::default(),
+            observed: vec![false; SHARD * d],
+            visible: vec![false; SHARD * d],
+            given: Given::default(),
         };
         Fit {
             trainer,
@@ -569,14 +570,13 @@ pub(crate) fn show_block(
     show: impl Fn(usize, usize) -> bool,
     into: &mut Block<f32>,
 ) {
-    let mut visible = vec![false; rows.target.ncols()];
-    let mut given = Conditional::default();
+    let mut visible = Vec::with_capacity(block.len() * rows.target.ncols());
     for (r, &i) in block.iter().enumerate() {
-        let target = rows.target.row(i);
-        visible.iter_mut().zip(target).enumerate().for_each(|(j, (v, x))| *v = !x.is_nan() && show(i, j));
-        into.count[r] = visible.iter().filter(|v| **v).count();
-        view.show(rows, i, &visible, &mut into.visible, r, &mut given);
+        let first = visible.len();
+        visible.extend(rows.target.row(i).iter().enumerate().map(|(j, x)| !x.is_nan() && show(i, j)));
+        into.count[r] = visible[first..].iter().filter(|v| **v).count();
     }
+    view.show(rows, (block, &visible), &mut into.visible, 0, &mut into.given);
     for r in block.len()..BLOCK {
         into.count[r] = 0;
         into.visible.clear(r);
@@ -590,7 +590,9 @@ fn hide(trainer: &Trainer<'_>, held: &HeldOut, (block, at): (&[usize], usize), r
     let (view, rows) = (&trainer.view, trainer.rows);
     let Shard { batch, observed, visible, given, .. } = shard;
     let encoder = batch.proposal == Proposal::Encoder;
-    for (r, &i) in (at..).zip(block) {
+    let d = rows.target.ncols();
+    let shown = observed.chunks_exact_mut(d).zip(visible.chunks_exact_mut(d));
+    for ((r, &i), (observed, visible)) in (at..).zip(block).zip(shown) {
         let target = rows.target.row(i);
         let mut total = 0;
         for (j, observed) in observed.iter_mut().enumerate() {
@@ -611,10 +613,10 @@ fn hide(trainer: &Trainer<'_>, held: &HeldOut, (block, at): (&[usize], usize), r
             }
         }
         batch.count[r] = visible.iter().filter(|v| **v).count();
-        view.show(rows, i, visible, &mut batch.visible, r, given);
-        if encoder {
-            view.show(rows, i, observed, &mut batch.observed, r, given);
-        }
+    }
+    view.show(rows, (block, visible), &mut batch.visible, at, given);
+    if encoder {
+        view.show(rows, (block, observed), &mut batch.observed, at, given);
     }
 }
 

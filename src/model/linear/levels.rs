@@ -9,7 +9,8 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::{CLASSES_MOST, Conditional, Dimension, FactorAnalysis, Source, dot};
+use super::given::{Given, LANES, OfRow};
+use super::{CLASSES_MOST, Dimension, FactorAnalysis, Source, dot};
 use crate::data::classes::UNSEEN;
 use crate::kernel::Real;
 use crate::likelihood::log_sum_exp;
@@ -27,7 +28,7 @@ const OTHERS: f64 = 50.0;
 pub(super) struct Discriminant {
     pub column: usize,
     /// Its first dimension; of two classes only the second has one, of more each.
-    first: usize,
+    pub first: usize,
     /// Where its start stands among those of all columns.
     start: usize,
     share: Vec<f64>,
@@ -72,21 +73,19 @@ impl Discriminant {
         }
     }
 
-    /// Writes what each class adds where it counts at all, from the factors' distribution given a row's visible cells.
+    /// Writes what each class adds, from the factors' distribution given a row's visible cells.
     #[inline(always)]
-    pub fn write<F: Real>(&self, model: &FactorAnalysis, given: &mut Conditional, start: &mut [F]) {
-        if self.trust > 0.0 {
-            self.add(model, given);
-            let to = start[self.start..].iter_mut().zip(&given.add);
-            to.for_each(|(start, add)| *start = F::of(self.trust * add));
-        }
+    pub fn write<F: Real>(&self, model: &FactorAnalysis, given: &mut OfRow, start: &mut [F]) {
+        self.add(model, given);
+        let to = start[self.start..].iter_mut().zip(&given.add);
+        to.for_each(|(start, add)| *start = F::of(self.trust * add));
     }
 
-    /// What each class adds, left in `given`, which [`FactorAnalysis::explain`] has filled.
+    /// What each class adds, left in `given`.
     #[inline(always)]
-    fn add(&self, model: &FactorAnalysis, given: &mut Conditional) {
+    fn add(&self, model: &FactorAnalysis, given: &mut OfRow) {
         let rank = model.rank;
-        let Conditional { mean: factors, across, add, .. } = given;
+        let OfRow { mean: factors, across, add } = given;
         let mean = |t: usize| model.mean[t] + dot(&model.loading[t * rank..(t + 1) * rank], factors);
         self.distances(model, across, mean, add);
         add.iter_mut().zip(&self.marginal).for_each(|(add, marginal)| *add = marginal - *add);
@@ -165,19 +164,22 @@ fn invert<const N: usize>(a: &mut [[f64; N]; N], n: usize) {
 /// What the discriminant of each column counts for: some rows' cells are hidden, three in ten, and told by the `model` of each row. It
 /// is damped where they gain by it beyond chance, as where what tells a level is far from normal.
 pub(super) fn trusts<'a>(source: &Source<'_>, some: &[usize], model: impl Fn(usize) -> &'a FactorAnalysis) -> Vec<f64> {
+    if model(0).levels.is_empty() {
+        return Vec::new();
+    }
     let classes = |levels: &Discriminant| levels.share.len();
     // Per column, ln p of its cells at each of the trusts.
     let mut scores: Vec<Vec<[f64; TRUSTS.len()]>> = vec![Vec::new(); model(0).levels.len()];
-    let mut given = Conditional::default();
+    let mut given = Given::default();
     for &i in some {
         let (model, target) = (model(i), source.rows.target.row(i));
         let mut rng = stream(source.seed, Purpose::Linear, pair(3, i as u64));
         let visible: Vec<bool> = target.iter().map(|x| rng.random::<f64>() < 0.7 && !x.is_nan()).collect();
-        model.condition(target, |j| visible[j], &mut given);
-        model.explain(&mut given);
+        model.explain(source.rows.target.view(), (&[i], &visible), |_| true, LANES, &mut given);
+        let given = given.first(model);
         let hidden = |(levels, _): &(&Discriminant, _)| !visible[levels.column] && !target[levels.column].is_nan();
         for (levels, scores) in model.levels.iter().zip(&mut scores).filter(hidden) {
-            levels.add(model, &mut given);
+            levels.add(model, given);
             let logit = |by: f64, k: usize| (levels.share[k] + UNSEEN).ln() + by * given.add[k];
             scores.push(TRUSTS.map(|by| {
                 let logits: Vec<f64> = (0..classes(levels)).map(|k| logit(by, k)).collect();
@@ -214,6 +216,7 @@ mod tests {
     use crate::data::classes::Classes;
     use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling, number_scaling};
     use crate::model::linear::start::{Start, View};
+    use crate::model::linear::tests::completed;
     use ndarray::Array2;
     use ndarray_rand::rand_distr::StandardNormal;
 
@@ -277,11 +280,7 @@ mod tests {
             let (solved, ln_det) = solve(seen.iter().map(|&s| seen.iter().map(|&t| left(s, t)).collect()).collect(), off.clone());
             -0.5 * (dot(&off, &solved) + ln_det)
         };
-        let add = |visible: [bool; 4]| {
-            let (mut completed, mut start) = ([0.0; 6], [0.0; 9]);
-            model.complete(target.view(), &visible, &mut completed, &mut start, &mut Conditional::default());
-            start
-        };
+        let add = |visible: [bool; 4]| completed(&model, &target, &visible).1;
         let indicator = |t: usize, one: bool| {
             let Dimension::Class { mean, sd, .. } = model.dimensions[t].1 else { panic!("{t}") };
             (if one { 1.0 - mean } else { -mean }) / sd
@@ -325,7 +324,7 @@ mod tests {
             let row = ndarray::arr2(&[[f32::NAN, (x / sd) as f32]]);
             let mut out = Features::new(scaling.shape().with_completed(start.kept.whole.len()), 1);
             let rows = Rows { place: row.clone(), target: row };
-            View::of(&scaling, &start.kept.whole).show(&rows, 0, &[false, true], &mut out, 0, &mut Conditional::default());
+            View::of(&scaling, &start.kept.whole).show(&rows, (&[0], &[false, true]), &mut out, 0, &mut Given::default());
             let got = f64::from(out.start[(0, 1)] - out.start[(0, 0)]) + (share / (1.0 - share)).ln();
             let want = (0.4f64 / 0.6).ln() + 1.5 * x - 1.125;
             assert!((got - want).abs() < 0.6, "{x}: {got} {want}");

@@ -3,7 +3,8 @@
 
 use rayon::prelude::*;
 
-use super::{Conditional, FactorAnalysis, Source, levels, triangle};
+use super::given::{Given, LANES};
+use super::{FactorAnalysis, Source, levels, triangle};
 use crate::data::scaling::{Features, Rows, Scaling};
 use crate::kernel::Real;
 
@@ -31,6 +32,8 @@ const STRENGTHS: [f64; 6] = [0.003, 0.1, 1.0, 5.0, 15.0, 40.0];
 /// Tables of so many rows at most are cut into parts, each of which is completed by a model of the others.
 const FOLDED_MOST: usize = 2000;
 const FOLDS: usize = 5;
+/// Rows are completed in a multiple of this, so that a row's answer does not depend on its company.
+const TOGETHER: usize = 64;
 
 /// The linear model of a whole table, draws of its parameters and, of a small table, models of all but each of its parts: in
 /// training a row is completed by a model that has not seen it, or the networks would trust what is too good to be true.
@@ -132,24 +135,27 @@ impl<'a> View<'a> {
         View { scaling, whole, parts: &[] }
     }
 
-    /// Writes the features of a row, given which of its cells are visible, to row `r` of `out`.
+    /// Writes the features of some rows of a table, the first to row `at` of `out`; `visible` says which cells are, (rows, columns).
     pub fn show<F: Real>(
         &self,
         rows: &Rows<F>,
-        row: usize,
-        visible: &[bool],
+        (of, visible): (&[usize], &[bool]),
         out: &mut Features<F>,
-        r: usize,
-        given: &mut Conditional,
+        at: usize,
+        given: &mut Given,
     ) {
-        self.scaling.write_features(rows, row, visible, out, r);
-        let model = if self.parts.is_empty() { self.whole } else { &self.parts[row % FOLDS] };
-        let mut dense = out.dense.row_mut(r);
-        let dense = dense.as_slice_mut().expect("buffers are in standard layout");
-        let encoded = dense.len() - model.len();
-        let mut start = out.start.row_mut(r);
-        let start = start.as_slice_mut().expect("buffers are in standard layout");
-        model.complete(rows.target.row(row), visible, &mut dense[encoded..], start, given);
+        for (r, (&i, visible)) in of.iter().zip(visible.chunks_exact(rows.target.ncols().max(1))).enumerate() {
+            self.scaling.write_features(rows, i, visible, out, at + r);
+        }
+        let target = rows.target.view();
+        if self.parts.is_empty() {
+            self.whole.explain(target, (of, visible), |_| true, TOGETHER, given);
+            return self.whole.complete(out, at, given);
+        }
+        for (f, model) in self.parts.iter().enumerate() {
+            model.explain(target, (of, visible), |i| i % FOLDS == f, LANES, given);
+            model.complete(out, at, given);
+        }
     }
 }
 
@@ -188,14 +194,14 @@ mod tests {
     #[test]
     fn hidden_cells_and_weights_of_zero_leave_no_trace() {
         let (scaling, rows, truth, ..) = simulated(60, 0.3);
-        let given = &mut Conditional::default();
+        let given = &mut Given::default();
         let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
         let start = Start::fit(&source);
         let view = View::in_training(&scaling, &start);
-        let features = |rows: &Rows<f32>, visible: &[bool], given: &mut Conditional| {
+        let features = |rows: &Rows<f32>, visible: &[bool], given: &mut Given| {
             let shape = scaling.shape().with_completed(start.kept.whole.len());
             let mut out = Features::new(shape, 1);
-            view.show(rows, 7, visible, &mut out, 0, given);
+            view.show(rows, (&[7], visible), &mut out, 0, given);
             out
         };
         let visible = [true, false, false, true, false];
