@@ -331,13 +331,15 @@ impl FactorAnalysis {
 
     /// The variance of the random weights of rows, of mean one, that a draw of the parameters takes. It makes up for what the bootstrap
     /// lacks on few rows, where a line goes nearest to the rows that decide on its slope: of p coefficients from n normal rows it is
-    /// 1 − (p + 2) / n of the variance, as White's estimator (1980), n being the cells of the column with the fewest. It makes up, too,
-    /// for the rows that are not among `some`, where these stand for all of the table.
+    /// 1 − (p + 2) / n of the variance, as White's estimator (1980), n being the cells of the column with the fewest. It makes up for the
+    /// noise's not being known, which of ν = n − p degrees of freedom makes the variance of a coefficient ν / (ν − 2) of what it is else;
+    /// and for the rows that are not among `some`, where these stand for all of the table.
     fn weight_variance(&self, of: &Source<'_>, some: &[usize]) -> f64 {
         let cells = |(j, _): (usize, bool)| some.iter().filter(|&&i| !of.rows.target[(i, j)].is_nan()).count();
         let fewest = self.single().into_iter().map(cells).min().unwrap_or_default().max(1) as f64;
         let lacks = ((self.len() + 2) as f64 / fewest).min(0.5);
-        1.0 / (1.0 - lacks) * some.len() as f64 / of.rows.target.nrows() as f64
+        let unknown = (2.0 / (fewest - self.len() as f64).max(4.0)).min(0.5);
+        1.0 / ((1.0 - lacks) * (1.0 - unknown)) * some.len() as f64 / of.rows.target.nrows() as f64
     }
 
     /// A draw of the parameters, the `index`-th: EM from where the model stands, every row with a random weight of mean one and
