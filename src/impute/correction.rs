@@ -69,7 +69,7 @@ impl VaeImputer {
 
     /// The kernels that do best on held-out cells: by the squared error of fills of numbers, by the continuous ranked probability score of
     /// draws of numbers (Gneiting & Raftery 2007, eq. 21), by the log score of levels. That score is nearly the same for draws that are
-    /// somewhat too narrow: of those that do as well within chance it is the one whose draws spread as the cells do.
+    /// somewhat too narrow, and these cells have chosen the networks: residuals in draws are as wide as does not score worse beyond chance.
     fn choose_kernels(&self, of_fit: (&View<'_>, &Rows<f32>), held: &HeldOut, of: &[usize], near: &Neighbours) -> Kernels {
         let (d, latent) = (self.vae.heads.len(), self.vae.latent);
         let choices: Vec<Kernel> =
@@ -106,15 +106,12 @@ impl VaeImputer {
                         true => draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect(),
                         false => Vec::new(),
                     };
-                    let mut losses = Losses { number, fill: vec![loss(expected)], draw: Vec::new(), off: Vec::new() };
+                    let mut losses = Losses { number, fill: vec![loss(expected)], draw: Vec::new() };
                     let mut atoms: Vec<(f32, f32)> = own.iter().map(|&x| (x, 1.0)).collect();
                     // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
-                    let Ranked { away, apart, below } = Ranked::of(&mut atoms, truth);
+                    let (away, apart) = ranked_parts(&mut atoms, truth);
                     let farther = apart / (DRAWS - 1) as f64;
-                    // And the truth is as likely beyond their ends as between any two of them.
-                    let nearer = (0.5 - below) / (DRAWS + 1) as f64;
                     losses.draw.push(away - apart - farther);
-                    losses.off.push((2.0 * (below + nearer) - 1.0).abs());
                     let mut corrected = expected.to_vec();
                     for choices in choices.chunks(SHARES.len()) {
                         near.weights(j, nearest, expected, choices[0], &mut weights);
@@ -126,14 +123,13 @@ impl VaeImputer {
                             if number {
                                 let picked = &weights[..weights.len().min(PICKED)];
                                 let share = kernel.share / (kernel.share + picked.iter().map(|(_, w)| w).sum::<f32>());
-                                let (farther, nearer) = (f64::from(share * share) * farther, f64::from(share) * nearer);
+                                let farther = f64::from(share * share) * farther;
                                 for wider in WIDER {
                                     atoms.clear();
                                     atoms.extend(own.iter().map(|&x| (x, kernel.share / DRAWS as f32)));
                                     atoms.extend(picked.iter().map(|&(k, w)| (near.value(k, j, law, expected, wider), w)));
-                                    let Ranked { away, apart, below } = Ranked::of(&mut atoms, truth);
+                                    let (away, apart) = ranked_parts(&mut atoms, truth);
                                     losses.draw.push(away - apart - farther);
-                                    losses.off.push((2.0 * (below + nearer) - 1.0).abs());
                                 }
                             }
                         }
@@ -155,16 +151,9 @@ impl VaeImputer {
             let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
             (mean > error).then_some(best)
         };
-        let of_numbers: Vec<&Losses> = losses.iter().filter(|l| l.number).collect();
-        let drawn = choose(true, |l| &l.draw).and_then(|best| {
-            let as_good = |c: &usize| {
-                let (worse, error) =
-                    mean_and_error(&of_numbers.iter().map(|l| l.draw[c + 1] - l.draw[best + 1]).collect::<Vec<_>>());
-                worse <= error
-            };
-            // Uniform probabilities below the truth are half as far from the middle as they can be.
-            let off = |c: &usize| (of_numbers.iter().map(|l| l.off[c + 1]).sum::<f64>() / of_numbers.len() as f64 - 0.5).abs();
-            (0..choices.len() * WIDER.len()).filter(as_good).min_by(|a, b| off(a).total_cmp(&off(b)))
+        let drawn = choose(true, |l| &l.draw).map(|best| {
+            let of_numbers: Vec<&Vec<f64>> = losses.iter().filter(|l| l.number).map(|l| &l.draw).collect();
+            widest(&of_numbers, best)
         });
         Kernels {
             numbers: choose(true, |l| &l.fill).map(|c| choices[c]),
@@ -181,40 +170,32 @@ struct Losses {
     number: bool,
     fill: Vec<f64>,
     draw: Vec<f64>,
-    /// How far the truth is from the middle of the draws: twice what the probability below it is off a half.
-    off: Vec<f64>,
 }
 
-/// How a truth stands to values with weights. The continuous ranked probability score is E|X − truth| − E|X − X'| / 2.
-#[derive(Debug, Default)]
-struct Ranked {
-    /// E|X − truth|
-    away: f64,
-    /// E|X − X'| / 2
-    apart: f64,
-    /// P(X < truth) + P(X = truth) / 2
-    below: f64,
+/// The widest of the choices with the kernel of the best whose losses are as low within chance. Per cell, the loss without a correction,
+/// then of each choice.
+fn widest(losses: &[&Vec<f64>], best: usize) -> usize {
+    let as_good = |c: &usize| {
+        let (worse, error) = mean_and_error(&losses.iter().map(|l| l[c + 1] - l[best + 1]).collect::<Vec<_>>());
+        worse <= error
+    };
+    let last = best - best % WIDER.len() + WIDER.len() - 1;
+    (best..=last).rev().find(as_good).unwrap_or(best)
 }
 
-impl Ranked {
-    fn of(atoms: &mut [(f32, f32)], truth: f32) -> Ranked {
-        atoms.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (mut total, mut first) = (0.0, 0.0);
-        let Ranked { mut away, mut apart, mut below } = Ranked::default();
-        for &mut (value, w) in atoms {
-            let (x, w) = (f64::from(value), f64::from(w));
-            away += w * (x - f64::from(truth)).abs();
-            apart += w * (x * total - first);
-            below += w * (0.5 * f64::from(u8::from(value < truth)) + 0.5 * f64::from(u8::from(value <= truth)));
-            total += w;
-            first += w * x;
-        }
-        if total > 0.0 {
-            Ranked { away: away / total, apart: apart / (total * total), below: below / total }
-        } else {
-            Ranked::default()
-        }
+/// Of values with weights, the two parts of the continuous ranked probability score: E|X − truth| and E|X − X'| / 2, whose
+/// difference it is.
+fn ranked_parts(atoms: &mut [(f32, f32)], truth: f32) -> (f64, f64) {
+    atoms.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut total, mut first, mut away, mut apart) = (0.0, 0.0, 0.0, 0.0);
+    for &mut (x, w) in atoms {
+        let (x, w) = (f64::from(x), f64::from(w));
+        away += w * (x - f64::from(truth)).abs();
+        apart += w * (x * total - first);
+        total += w;
+        first += w * x;
     }
+    if total > 0.0 { (away / total, apart / (total * total)) } else { (0.0, 0.0) }
 }
 
 #[cfg(test)]
@@ -222,28 +203,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn residuals_in_draws_are_as_wide_as_does_no_harm() {
+        // The best is the second of the first kernel; the third is worse by less than a standard error, the fourth is not.
+        let of = |i: usize| {
+            let noise = if i % 2 == 0 { 0.1 } else { -0.1 };
+            let mut losses = vec![0.3; 1 + 2 * WIDER.len()];
+            losses[0] = 1.0;
+            losses[1..5].copy_from_slice(&[0.25, 0.2, 0.204 + noise, 0.22 + noise]);
+            losses
+        };
+        let losses: Vec<Vec<f64>> = (0..400).map(of).collect();
+        assert_eq!(widest(&losses.iter().collect::<Vec<_>>(), 1), 2);
+        // Nor is that of another kernel.
+        let last = WIDER.len() - 1;
+        assert_eq!(widest(&losses.iter().collect::<Vec<_>>(), last), last);
+    }
+
+    #[test]
     fn the_ranked_score_is_that_of_its_definition() {
-        let atoms = [(0.5f32, 1.0f32), (-1.0, 2.0), (3.0, 0.5), (0.5, 1.5), (1.7, 0.25)];
+        let atoms = [(0.5f32, 1.0f32), (-1.0, 2.0), (3.0, 0.5), (0.5, 1.5)];
         let total: f32 = atoms.iter().map(|a| a.1).sum();
         for truth in [-2.0f32, 0.5, 1.7] {
             let away: f32 = atoms.iter().map(|(x, w)| w * (x - truth).abs()).sum();
             let apart: f32 = atoms.iter().flat_map(|(x, w)| atoms.map(|(y, v)| w * v * (x - y).abs())).sum();
             let want = [away / total, apart / (2.0 * total * total)].map(f64::from);
-            let below: f32 = atoms
-                .iter()
-                .map(|&(x, w)| {
-                    if x < truth {
-                        w
-                    } else if x == truth {
-                        w / 2.0
-                    } else {
-                        0.0
-                    }
-                })
-                .sum();
-            let got = Ranked::of(&mut atoms.clone(), truth);
-            assert!((got.away - want[0]).abs() < 1e-6 && (got.apart - want[1]).abs() < 1e-6, "{want:?} {got:?}");
-            assert!((got.below - f64::from(below / total)).abs() < 1e-6, "{got:?}");
+            let (away, apart) = ranked_parts(&mut atoms.clone(), truth);
+            assert!((away - want[0]).abs() < 1e-6 && (apart - want[1]).abs() < 1e-6, "{want:?}");
+            assert!((away - apart - (want[0] - want[1])).abs() < 1e-6, "{want:?}");
         }
     }
 }

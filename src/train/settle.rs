@@ -144,7 +144,12 @@ fn heads_depart(heads: &[Head], asked: &[bool], cells: &[Vec<Cell>]) -> Vec<f32>
     (0..heads.len()).map(depart).collect()
 }
 
+/// By how much the logarithm of a scale grows: by a standard error more than the held-out cells say, as they have chosen the epoch, too,
+/// and are missed by less than others.
 fn wider(law: &Law, cells: &[Cell], departure: f32, at: usize) -> f32 {
+    if cells.is_empty() {
+        return 0.0;
+    }
     let score = |by: f32| {
         let scores = cells.iter().map(|c| {
             let (share, sd) = ELSEWHERE;
@@ -158,7 +163,12 @@ fn wider(law: &Law, cells: &[Cell], departure: f32, at: usize) -> f32 {
     // The top of the parabola through the best and its neighbours.
     let (Some(before), Some(after)) = (best.checked_sub(1).map(|i| scores[i]), scores.get(best + 1)) else { return WIDER[best] };
     let bend = before - 2.0 * scores[best] + after;
-    if bend < 0.0 { WIDER[best] + 0.1 * (0.5 * (before - after) / bend) as f32 } else { WIDER[best] }
+    // The curvature of a log likelihood is minus the precision of what is found at its top.
+    if bend < 0.0 {
+        WIDER[best] + 0.1 * (0.5 * (before - after) / bend + (-1.0 / bend).sqrt().min(1.0)) as f32
+    } else {
+        WIDER[best]
+    }
 }
 
 /// Per head, its held-out cells in all members.

@@ -239,7 +239,7 @@ fn free_bits_keep_a_latent_space_alive_that_would_collapse() {
     let collapsed = costly.clone().fit(&df).unwrap().latent_use()[0].clone();
     assert!(collapsed.has_collapsed(), "{collapsed}");
     let alive = costly.free_bits(0.5).fit(&df).unwrap().latent_use()[0].clone();
-    assert!(!alive.has_collapsed() && alive.active == 3 && alive.gain > 0.3, "{alive}");
+    assert!(!alive.has_collapsed() && alive.active == 3 && alive.gain > 0.2, "{alive}");
     // Every unit takes the nats that it has for nothing, and few more.
     assert!(alive.kl.iter().all(|&kl| (0.25..1.0).contains(&kl)), "{:?}", alive.kl);
 }
