@@ -206,7 +206,7 @@ mod tests {
     fn residuals_in_draws_are_as_wide_as_does_no_harm() {
         // The best is the second of the first kernel; the third is worse by less than a standard error, the fourth is not.
         let of = |i: usize| {
-            let noise = if i % 2 == 0 { 0.1 } else { -0.1 };
+            let noise = if i.is_multiple_of(2) { 0.1 } else { -0.1 };
             let mut losses = vec![0.3; 1 + 2 * WIDER.len()];
             losses[0] = 1.0;
             losses[1..5].copy_from_slice(&[0.25, 0.2, 0.204 + noise, 0.22 + noise]);
