@@ -21,6 +21,7 @@ use crate::model::linear::start::View;
 use crate::model::posterior::{BLOCK, Block};
 use crate::model::{Encoded, Vae};
 use crate::rng::{Purpose, normals, stream};
+use crate::train::show_block;
 
 /// Rows on which the latent space is looked at, at most.
 const ROWS_MOST: usize = 1000;
@@ -42,16 +43,12 @@ pub(super) fn latent_use(vae: &Vae, w: &[f32], view: &View<'_>, rows: &Rows<f32>
         let mut batch = Batch::new(vae, BLOCK, k);
         batch.noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| noise[(r % k, u)]);
         let mut block: Block<f32> = Block::new(vae, 1);
-        let d = vae.columns;
-        let all_seen: Vec<bool> = of.iter().flat_map(|&i| rows.target.row(i)).map(|x| !x.is_nan()).collect();
-        for (r, (&i, seen)) in of.iter().zip(all_seen.chunks_exact(d.max(1))).enumerate() {
-            for c in (0..d).filter(|&c| seen[c]) {
-                (batch.target[(r, c)], batch.scored[(r, c)]) = (rows.target[(i, c)], true);
+        show_block(view, rows, of, |_, _| true, &mut block);
+        batch.observed.clone_from(&block.visible);
+        for (r, &i) in of.iter().enumerate() {
+            for (c, &x) in rows.target.row(i).iter().enumerate().filter(|(_, x)| !x.is_nan()) {
+                (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
             }
-            block.count[r] = seen.iter().filter(|s| **s).count();
-        }
-        for out in [&mut batch.observed, &mut block.visible] {
-            view.show(rows, (of, &all_seen), out, 0, &mut block.given);
         }
         let mut encoded: Encoded<f32> = vae.encoded(BLOCK);
         vae.encode(w, &batch.observed, &mut encoded);

@@ -602,18 +602,18 @@ impl VaeImputer {
                     // model's column order.
                     let mut streams: Vec<_> =
                         of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, keys[row]))).collect();
-                    let mut latents = Array2::zeros((BLOCK, latent));
-                    for (rng, mut e) in streams.iter_mut().zip(latents.rows_mut()) {
+                    let (mut latents, mut noise) = (Array2::zeros((BLOCK, latent)), vec![0.0; of.len() * self.vae.columns]);
+                    let noises = noise.chunks_exact_mut(self.vae.columns);
+                    for (((r, rng), mut e), noise) in streams.iter_mut().enumerate().zip(latents.rows_mut()).zip(noises) {
                         e.assign(&normals((1, latent), rng).row(0));
+                        linear.noise(&block.given, r, rng, noise);
                     }
                     latents *= self.spread();
-                    let eta = block.draw(&self.vae, w, latents.view()).clone();
+                    let eta = block.draw(&self.vae, w, latents.view());
                     let mut values = Vec::new();
-                    let mut noise = vec![0.0; self.vae.columns];
-                    for ((r, gaps), rng) in gaps.iter().enumerate().zip(&mut streams) {
-                        let eta = eta.row(r);
+                    let noises = noise.chunks_exact(self.vae.columns);
+                    for (((gaps, rng), eta), noise) in gaps.iter().zip(&mut streams).zip(eta.rows()).zip(noises) {
                         let eta = eta.to_slice().expect("standard layout");
-                        linear.noise(&block.given, r, rng, &mut noise);
                         for &(_, k) in *gaps {
                             values.push(self.draw_cell(k, &eta[self.vae.heads[k].eta.clone()], Some(noise[k]), rng));
                         }

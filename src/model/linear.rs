@@ -26,7 +26,6 @@ use crate::data::scaling::{ColumnScaling, Rows, Scaling};
 use crate::kernel::Real;
 use crate::rng::{Purpose, pair, stream};
 pub(crate) use given::Given;
-use given::LANES;
 use levels::Discriminant;
 use moments::{CHUNK, Sample};
 
@@ -88,7 +87,7 @@ impl FactorAnalysis {
     /// One with nothing learned: its dimensions are a matter of the scaling, and of the products.
     fn blank(scaling: &Scaling, products: &[(usize, usize)]) -> FactorAnalysis {
         let (mut dimensions, mut reach, mut cells) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut levels, mut next) = (Vec::new(), 0);
+        let (mut levels, mut alone, mut next) = (Vec::new(), Vec::new(), 0);
         for (j, column) in scaling.columns.iter().enumerate() {
             let start = next;
             next += column.starts();
@@ -98,6 +97,7 @@ impl FactorAnalysis {
                 ColumnScaling::Number { marginal, .. } => {
                     let (low, high) = column.reach();
                     cells.push(marginal.cells as f64);
+                    alone.push(dimensions.len());
                     dimensions.push((j, Dimension::Number { start }));
                     reach.push((column.to_model(low), column.to_model(high)));
                 }
@@ -107,7 +107,10 @@ impl FactorAnalysis {
                         continue;
                     }
                     levels.push(Discriminant::new((j, dimensions.len()), start, share));
-                    // One indicator says all of two levels.
+                    // One indicator says all of two levels; of more none speaks for all.
+                    if share.len() == 2 {
+                        alone.push(dimensions.len());
+                    }
                     for (class, &mean) in share.iter().enumerate().skip(usize::from(share.len() == 2)) {
                         let p = mean.clamp(0.005, 0.995);
                         dimensions.push((j, Dimension::Class { class, mean, sd: (p * (1.0 - p)).sqrt() }));
@@ -125,14 +128,6 @@ impl FactorAnalysis {
         let (d, rank) = (dimensions.len(), RANK_MOST.min(dimensions.len()));
         let (mean, loading, noise) = (vec![0.0; d], vec![0.0; d * rank], vec![1.0; d]);
         let spread = cells.iter().map(|n| (1.0 - ((d + 2) as f64 / n).min(0.5)).sqrt().recip()).collect();
-        // Of three levels and more no indicator speaks for all.
-        let two = |j: usize| scaling.columns[j].starts() == 2;
-        let alone = |&t: &usize| match dimensions[t] {
-            (_, Dimension::Number { .. }) => true,
-            (j, Dimension::Class { .. }) => two(j),
-            (_, Dimension::Product(..)) => false,
-        };
-        let alone = (0..d).filter(alone).collect();
         let mut blank = FactorAnalysis {
             dimensions,
             reach,
@@ -306,7 +301,7 @@ impl FactorAnalysis {
             factor(&mut rotation, k);
             for t in 0..d {
                 // Regression on the factors and one.
-                let (ff, fy, yy) = sums.of(t);
+                let ((ff, fy), yy) = (sums.of(t), sample.squares[t]);
                 let n = ff[triangle(k) + k];
                 let mut ridge = ff.to_vec();
                 (0..k).for_each(|i| ridge[triangle(i) + i] += strength * model.noise[t]);
@@ -374,7 +369,7 @@ impl FactorAnalysis {
                 let mut rng = stream(of.seed, Purpose::Linear, pair(1, i as u64));
                 visible.extend(target.row(i).iter().map(|x| rng.random::<f64>() < 0.7 && !x.is_nan()));
             }
-            self.explain(target, (some, &visible), |_| true, LANES, &mut given);
+            self.explain(target, (some, &visible), |_| true, 1, &mut given);
             for (r, (&i, visible)) in some.iter().zip(visible.chunks_exact(target.ncols().max(1))).enumerate() {
                 let target = target.row(i);
                 for (t, _) in single.iter().enumerate().filter(|(_, (j, _))| !visible[*j] && !target[*j].is_nan()) {
@@ -492,7 +487,7 @@ mod tests {
         let starts = model.alone.len().max(row.len()) * 4;
         let mut out = Features::new(FeatureShape { dense: model.len(), columns: 0, classes: 0, starts }, 1);
         let mut given = Given::default();
-        model.explain(row.view().insert_axis(Axis(0)), (&[0], visible), |_| true, LANES, &mut given);
+        model.explain(row.view().insert_axis(Axis(0)), (&[0], visible), |_| true, 1, &mut given);
         model.complete(&mut out, 0, &mut given);
         (out.dense.row(0).to_vec(), out.start.row(0).to_vec())
     }
@@ -562,7 +557,7 @@ mod tests {
         let mut rng = stream(1, Purpose::Draw, 0);
         let (mut noise, mut given) = ([0.0; 5], Given::default());
         let visible = [true, true, false, false, false];
-        model.explain(target.view().insert_axis(Axis(0)), (&[0], &visible), |_| true, LANES, &mut given);
+        model.explain(target.view().insert_axis(Axis(0)), (&[0], &visible), |_| true, 1, &mut given);
         let draws: Vec<[f64; 5]> = (0..20_000)
             .map(|_| {
                 model.noise(&given, 0, &mut rng, &mut noise);

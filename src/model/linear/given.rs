@@ -10,7 +10,7 @@ use crate::kernel::{Real, vectorised};
 use crate::rng::Stream;
 
 /// Rows whose triangles are worked out side by side, which vectorises whatever the rank.
-pub(super) const LANES: usize = 8;
+const LANES: usize = 8;
 
 type Lanes = [f64; LANES];
 

@@ -9,7 +9,7 @@
 
 use ndarray_rand::rand::Rng;
 
-use super::given::{Given, LANES, OfRow};
+use super::given::{Given, OfRow};
 use super::{CLASSES_MOST, Dimension, FactorAnalysis, Source, dot};
 use crate::data::classes::UNSEEN;
 use crate::kernel::Real;
@@ -175,7 +175,7 @@ pub(super) fn trusts<'a>(source: &Source<'_>, some: &[usize], model: impl Fn(usi
         let (model, target) = (model(i), source.rows.target.row(i));
         let mut rng = stream(source.seed, Purpose::Linear, pair(3, i as u64));
         let visible: Vec<bool> = target.iter().map(|x| rng.random::<f64>() < 0.7 && !x.is_nan()).collect();
-        model.explain(source.rows.target.view(), (&[i], &visible), |_| true, LANES, &mut given);
+        model.explain(source.rows.target.view(), (&[i], &visible), |_| true, 1, &mut given);
         let given = given.first(model);
         let hidden = |(levels, _): &(&Discriminant, _)| !visible[levels.column] && !target[levels.column].is_nan();
         for (levels, scores) in model.levels.iter().zip(&mut scores).filter(hidden) {

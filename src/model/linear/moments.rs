@@ -14,7 +14,7 @@ pub(super) const CHUNK: usize = 256;
 pub(super) struct Sample {
     chunks: Vec<Chunk>,
     /// Per dimension, Σ y² of its cells.
-    squares: Array1<f64>,
+    pub squares: Array1<f64>,
     /// What all rows count for.
     pub weight: f64,
 }
@@ -42,7 +42,6 @@ impl Sample {
         let parts: Vec<Moments> = self.chunks.par_iter().map_init(Factors::default, of).collect();
         let mut sums = Moments::new(model.len(), model.rank);
         parts.iter().for_each(|part| sums.add(part));
-        sums.squares.assign(&self.squares);
         sums
     }
 }
@@ -91,26 +90,20 @@ impl Chunk {
     }
 }
 
-/// Sums over rows that EM needs, with g = (f, 1): of each dimension's cells Σ E[g gᵀ], Σ y E[g] and Σ y²; of all rows
+/// Sums over rows that EM needs, with g = (f, 1): of each dimension's cells Σ E[g gᵀ] and Σ y E[g]; of all rows
 /// Σ E[g gᵀ]. The last entry of a Σ E[g gᵀ] is the weight of its cells or rows.
 pub(super) struct Moments {
     /// (dimensions, entries of a triangle)
     second: Array2<f64>,
     /// (dimensions, rank + 1)
     first: Array2<f64>,
-    squares: Array1<f64>,
     pub factors: Array1<f64>,
 }
 
 impl Moments {
     fn new(d: usize, rank: usize) -> Moments {
         let size = triangle(rank + 1);
-        Moments {
-            second: Array2::zeros((d, size)),
-            first: Array2::zeros((d, rank + 1)),
-            squares: Array1::zeros(d),
-            factors: Array1::zeros(size),
-        }
+        Moments { second: Array2::zeros((d, size)), first: Array2::zeros((d, rank + 1)), factors: Array1::zeros(size) }
     }
 
     fn add(&mut self, other: &Moments) {
@@ -119,10 +112,10 @@ impl Moments {
         self.factors += &other.factors;
     }
 
-    /// Σ E[g gᵀ], Σ y E[g], Σ y² of a dimension.
-    pub fn of(&self, t: usize) -> (&[f64], &[f64], f64) {
+    /// Σ E[g gᵀ] and Σ y E[g] of a dimension.
+    pub fn of(&self, t: usize) -> (&[f64], &[f64]) {
         let second = self.second.row(t).to_slice().expect("standard layout");
-        (second, self.first.row(t).to_slice().expect("standard layout"), self.squares[t])
+        (second, self.first.row(t).to_slice().expect("standard layout"))
     }
 }
 
@@ -141,8 +134,9 @@ mod tests {
         let all: Vec<usize> = (0..20).collect();
         let model = FactorAnalysis::fit(&source, &all, 1.0, ITERATIONS);
         let k = model.rank;
-        let got = Sample::new(&model, &source, &all).moments(&model);
-        let mut want = Moments::new(model.len(), k);
+        let sample = Sample::new(&model, &source, &all);
+        let got = sample.moments(&model);
+        let (mut want, mut squares) = (Moments::new(model.len(), k), [0.0; 5]);
         for i in all {
             let target = rows.target.row(i);
             let observed: Vec<usize> = (0..5).filter(|&t| !target[t].is_nan()).collect();
@@ -175,14 +169,14 @@ mod tests {
                 let y = f64::from(target[t]);
                 want.second.row_mut(t).iter_mut().zip(&gg).for_each(|(s, x)| *s += x);
                 want.first.row_mut(t).iter_mut().zip(&g).for_each(|(s, g)| *s += weights[i] * y * g);
-                want.squares[t] += weights[i] * y * y;
+                squares[t] += weights[i] * y * y;
             }
         }
         let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9 * (1.0 + b.abs()));
         assert!(near(got.factors.as_slice().unwrap(), want.factors.as_slice().unwrap()));
         for t in 0..5 {
-            let ((second, first, squares), want) = (got.of(t), want.of(t));
-            assert!(near(second, want.0) && near(first, want.1) && near(&[squares], &[want.2]), "{t}");
+            let ((second, first), want) = (got.of(t), want.of(t));
+            assert!(near(second, want.0) && near(first, want.1) && near(&[sample.squares[t]], &squares[t..=t]), "{t}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::given::{Given, LANES};
+use super::given::Given;
 use super::{FactorAnalysis, Source, levels, triangle};
 use crate::data::scaling::{Features, Rows, Scaling};
 use crate::kernel::Real;
@@ -153,7 +153,7 @@ impl<'a> View<'a> {
             return self.whole.complete(out, at, given);
         }
         for (f, model) in self.parts.iter().enumerate() {
-            model.explain(target, (of, visible), |i| i % FOLDS == f, LANES, given);
+            model.explain(target, (of, visible), |i| i % FOLDS == f, 1, given);
             model.complete(out, at, given);
         }
     }
