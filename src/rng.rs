@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     Sample,
     /// Fitted rows by which fills are corrected, and which of them a draw takes; index = draw, row and fitted row.
     Neighbours,
+    /// Candidates that a draw chooses from; index = draw and row.
+    Candidates,
 }
 
 /// The generator for `index` of `purpose` under `seed`.

@@ -1,6 +1,7 @@
 //! The product: fitted imputers that fill a frame, or draw it several times.
 
 mod applicable;
+mod candidates;
 pub(crate) mod config;
 mod correction;
 mod donors;

@@ -36,7 +36,7 @@ use crate::kernel::Real;
 use crate::likelihood::heads;
 use crate::model::Vae;
 use crate::model::linear::FactorAnalysis;
-use crate::model::linear::start::Linear;
+use crate::model::linear::start::{Linear, Outcome};
 use crate::model::posterior::AT_ONCE;
 use crate::train::pilot::FamilyScore;
 
@@ -79,6 +79,9 @@ struct Stored {
     /// What its discriminant of each column of levels counts for.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     levels: Vec<f64>,
+    /// Columns that bend with others, by whose products missing ones are drawn.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    outcomes: Vec<Outcome>,
     /// The column that tells the rows apart.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     id: Option<String>,
@@ -304,6 +307,7 @@ impl VaeImputer {
             likeness: self.likeness.clone(),
             products: self.linear.whole.products(),
             levels: self.linear.whole.trusts(),
+            outcomes: self.linear.outcomes.clone(),
             id: self.schema.id.clone(),
         }
     }
@@ -373,7 +377,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     let families: Vec<Vec<Family>> = schema.modelled_columns().map(|c| vec![c.family]).collect();
     let heads =
         heads(schema.modelled_columns().zip(&families), &scaling).map_err(|_| damaged("a family does not suit its column"))?;
-    let linear = linear(&tensors, &scaling, (&stored.products, &stored.levels))?;
+    let linear = linear(&tensors, &scaling, (&stored.products, &stored.levels), stored.outcomes)?;
     let vae = Vae::new(scaling.shape().with_completed(linear.whole.len()), heads, stored.latent, training.width, training.depth);
     let noise: Vec<f32> = numbers(&tensors, "noise")?;
     let points = noise.len() / stored.latent;
@@ -416,13 +420,25 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
 }
 
 /// The linear model, and draws of its parameters below it.
-fn linear(tensors: &SafeTensors<'_>, scaling: &Scaling, of: (&[(usize, usize)], &[f64])) -> std::result::Result<Linear, Damage> {
+fn linear(
+    tensors: &SafeTensors<'_>,
+    scaling: &Scaling,
+    of: (&[(usize, usize)], &[f64]),
+    outcomes: Vec<Outcome>,
+) -> std::result::Result<Linear, Damage> {
     let damage = || damaged("its linear model is none of its columns'");
     let parameters: Vec<f64> = numbers(tensors, LINEAR)?;
     let shape = tensors.tensor(LINEAR).map_err(|_| damage())?.shape().to_vec();
     let [models @ 2..=DRAWS_MOST, each] = shape[..] else { return Err(damage()) };
     let at = |i: usize| FactorAnalysis::stored(scaling, of, &parameters[i * each..(i + 1) * each]).ok_or_else(damage);
-    Ok(Linear { whole: at(0)?, draws: (1..models).map(at).collect::<std::result::Result<_, _>>()? })
+    let sound = |outcome: &Outcome| {
+        let number = matches!(scaling.columns.get(outcome.column), Some(ColumnScaling::Number { .. }));
+        number && outcome.factors.iter().all(|&factor| factor < scaling.columns.len())
+    };
+    if !outcomes.iter().all(sound) {
+        return Err(damage());
+    }
+    Ok(Linear { whole: at(0)?, draws: (1..models).map(at).collect::<std::result::Result<_, _>>()?, outcomes })
 }
 
 /// The rows by which fills are corrected.

@@ -621,6 +621,9 @@ impl VaeImputer {
                     values
                 },
             );
+            if !self.linear.outcomes.is_empty() {
+                self.draw_candidates((w, linear), (&rows, &gaps), (seed, i), keys, &mut values);
+            }
             for ((value, picks), &(row, k)) in values.iter_mut().zip(picks.unwrap_or_default()).zip(&gaps) {
                 if let Some(x) = picks.pick(seed, i, keys[row]) {
                     *value = self.picked(k, x, &mut cell_stream(seed, i, keys[row], k)).unwrap_or(*value);

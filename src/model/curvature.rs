@@ -11,7 +11,7 @@
 use ndarray::Array2;
 
 use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling};
-use crate::model::linear::start::{Start, View};
+use crate::model::linear::start::{Outcome, Start, View};
 use crate::model::linear::{Given, PRODUCTS_MOST, Source};
 
 /// Rows that are looked at, at most: every so many-th.
@@ -21,46 +21,102 @@ const SINGLE_MOST: usize = 24;
 const TERMS_MOST: usize = 4;
 /// Residuals count as no farther out than so many standard deviations of their column.
 const FAR: f64 = 6.0;
-/// Twice the gain of the log likelihood by one of `c` terms has to exceed this and 2 ln c: about χ² of one degree of freedom where
-/// nothing bends, it does in one table of a hundred.
+/// Twice the gain of the log likelihood by one of `c` terms has to exceed so much and 2 ln c: about χ² of one degree of freedom where
+/// nothing bends, it does in one table of a hundred, and by a product of two columns in one of twenty: where it is not found, draws lack
+/// what an analysis may ask for. A square for nothing is worse, as it goes far where there are no cells.
 const GAIN: f64 = 6.6;
+const GAIN_OF_TWO: f64 = 3.8;
 
 /// The linear start, with draws. Where it may be `curved`, it has the products that it bends with.
 pub(crate) fn start(source: &Source<'_>, curved: bool) -> Start {
     let straight = Start::fit(source);
-    let products = if curved { products(source, &straight) } else { Vec::new() };
+    let bends = if curved { found(source, &straight) } else { Vec::new() };
+    let asked = source.rows.asked();
+    let outcomes = if straight.is_folded() { outcomes(&bends, &straight.kept.whole.single(), source.rows) } else { Vec::new() };
+    let needed = |bend: &&Bend| asked[bend.column] || outcomes.iter().any(|outcome| outcome.column == bend.column);
+    let mut products: Vec<(usize, usize)> = bends.iter().filter(needed).flat_map(|bend| &bend.products).copied().collect();
+    products.sort_unstable();
+    products.dedup();
+    products.truncate(PRODUCTS_MOST);
     if products.is_empty() {
         return straight.with_draws(source);
     }
     let source = Source { products: &products, ..*source };
-    Start::fit(&source).with_draws(&source)
+    let mut curved = Start::fit(&source).with_draws(&source);
+    curved.kept.outcomes = outcomes;
+    curved
 }
 
-/// The products by which the numbers that fills are asked of bend.
-fn products(source: &Source<'_>, start: &Start) -> Vec<(usize, usize)> {
+/// A number that bends with other columns.
+struct Bend {
+    column: usize,
+    products: Vec<(usize, usize)>,
+    /// Twice the gain of the log likelihood by them.
+    gain: f64,
+}
+
+/// All numbers that bend with other columns.
+fn found(source: &Source<'_>, start: &Start) -> Vec<Bend> {
     let view = View::in_training(source.scaling, start);
-    let mut found = Vec::new();
-    for column in bent(source.scaling, source.rows) {
+    let of = |column: usize| {
         let mut residuals = Residuals::of((source.scaling, source.rows), &view, column, false);
-        let terms = std::iter::from_fn(|| residuals.take_best()).take(TERMS_MOST);
-        found.extend(terms.filter_map(|term| if let Term::Product(a, b) = term { Some((a, b)) } else { None }));
+        let mut bend = Bend { column, products: Vec::new(), gain: 0.0 };
+        for (term, gain) in std::iter::from_fn(|| residuals.take_best(GAIN_OF_TWO)).take(TERMS_MOST) {
+            if let Term::Product(a, b) = term {
+                bend.products.push((a, b));
+                bend.gain += gain;
+            }
+        }
+        bend
+    };
+    numbers(source.scaling).map(of).filter(|bend| !bend.products.is_empty()).collect()
+}
+
+/// The numbers by whose bend columns with gaps are drawn: from the one that gains most. Where y bends with x, x bends with y, too: one of
+/// them is the outcome. None is one of a column whose gaps depend on it: where the high x go without y, x bends with what is left of y.
+fn outcomes(bends: &[Bend], single: &[(usize, bool)], rows: &Rows<f32>) -> Vec<Outcome> {
+    let asked = rows.asked();
+    let mut by_gain: Vec<&Bend> = bends.iter().collect();
+    by_gain.sort_by(|a, b| b.gain.total_cmp(&a.gain));
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for &Bend { column, ref products, .. } in by_gain {
+        let mut factors: Vec<usize> = products.iter().flat_map(|&(a, b)| [single[a].0, single[b].0]).collect();
+        factors.sort_unstable();
+        factors.dedup();
+        let apart = outcomes.iter().all(|o| !factors.contains(&o.column) && !o.factors.contains(&column));
+        if apart && !factors.iter().any(|&factor| gaps_depend(rows, factor, column)) {
+            outcomes.push(Outcome { column, factors });
+        }
     }
-    found.sort_unstable();
-    found.dedup();
-    found.truncate(PRODUCTS_MOST);
-    found
+    outcomes.retain(|o| o.factors.iter().any(|&factor| asked[factor]));
+    outcomes
+}
+
+/// Whether the gaps of a column depend on a number, beyond chance: its mean differs between the rows with them and the others (Little 1988).
+fn gaps_depend(rows: &Rows<f32>, gaps: usize, on: usize) -> bool {
+    // Of the others and of the rows with gaps: count, sum and sum of squares.
+    let mut sums = [[0.0; 3]; 2];
+    for row in rows.target.rows().into_iter().filter(|row| !row[on].is_nan()) {
+        let x = f64::from(row[on]);
+        let sums = &mut sums[usize::from(row[gaps].is_nan())];
+        sums.iter_mut().zip([1.0, x, x * x]).for_each(|(sum, x)| *sum += x);
+    }
+    let mean_and_error = |[n, sum, squares]: [f64; 3]| (sum / n, (squares / n - (sum / n).powi(2)) / (n - 1.0));
+    let [(a, error_of_a), (b, error_of_b)] = sums.map(mean_and_error);
+    // Of fewer than two rows it is no number.
+    (a - b).powi(2) > GAIN * (error_of_a + error_of_b)
 }
 
 /// Whether a number that fills are asked of bends with the other columns, by products that the start does not have or by cubes.
 pub(crate) fn bends(scaling: &Scaling, rows: &Rows<f32>, view: &View<'_>) -> bool {
-    bent(scaling, rows).into_iter().any(|column| Residuals::of((scaling, rows), view, column, true).take_best().is_some())
+    let asked = rows.asked();
+    let bends = |column: usize| Residuals::of((scaling, rows), view, column, true).take_best(GAIN).is_some();
+    numbers(scaling).filter(|&column| asked[column]).any(bends)
 }
 
-/// The numbers that fills are asked of.
-fn bent(scaling: &Scaling, rows: &Rows<f32>) -> Vec<usize> {
-    let asked = rows.asked();
+fn numbers(scaling: &Scaling) -> impl Iterator<Item = usize> {
     let number = |j: &usize| matches!(scaling.columns[*j], ColumnScaling::Number { sd, .. } if sd > 0.0);
-    (0..asked.len()).filter(|&j| asked[j]).filter(number).collect()
+    (0..scaling.columns.len()).filter(number)
 }
 
 /// A term that is not linear, of dimensions.
@@ -112,10 +168,11 @@ impl Residuals {
                 Term::Product(a, b) => x(a) * x(b),
                 Term::Cube(a) => x(a).powi(3),
             };
-            table.push(1.0);
-            table.extend(others.iter().map(|&t| x(t)));
-            table.extend(known.iter().chain(&terms).map(value));
-            table.push(f64::from(rows.target[(i, column)] - out.start[(r, start)]).clamp(-FAR, FAR));
+            let residual = f64::from(rows.target[(i, column)] - out.start[(r, start)]).clamp(-FAR, FAR);
+            // Each row in standard deviations that its visible cells leave.
+            let by = f64::from(-out.start[(r, start + 1)]).exp();
+            let row = std::iter::once(1.0).chain(others.iter().map(|&t| x(t))).chain(known.iter().chain(&terms).map(value));
+            table.extend(row.chain([residual]).map(|x| by * x));
         }
         Residuals::new(table, 1 + others.len() + known.len(), terms)
     }
@@ -148,24 +205,29 @@ impl Residuals {
         }
     }
 
-    /// Sweeps the term by which most is explained and says which, if it is more than chance would.
-    fn take_best(&mut self) -> Option<Term> {
+    /// Sweeps the term that gains most beyond what chance would, if one does: the term, and twice the log likelihood's gain. A product of
+    /// two dimensions has to gain `of_two`.
+    fn take_best(&mut self, of_two: f64) -> Option<(Term, f64)> {
         let last = self.whole.len() - 1;
         let first = last - self.terms.len();
         let left = self.moments[(last, last)];
-        let explains = |at: usize| -> f64 {
+        let gain = |at: usize| -> f64 {
             let own = self.moments[(first + at, first + at)];
-            if own <= 1e-6 * self.whole[first + at] { 0.0 } else { self.moments[(first + at, last)].powi(2) / own }
+            let explains =
+                if own <= 1e-6 * self.whole[first + at] { 0.0 } else { self.moments[(first + at, last)].powi(2) / own };
+            let without = (left - explains).max(1e-12 * self.whole[last]);
+            (self.freedom - 1.0).max(0.0) * (left / without).ln()
         };
-        let best = (0..self.terms.len()).max_by(|&a, &b| explains(a).total_cmp(&explains(b)))?;
-        let without = (left - explains(best)).max(1e-12 * self.whole[last]);
-        let gain = (self.freedom - 1.0).max(0.0) * (left / without).ln();
+        let least = |at: usize| match self.terms[at] {
+            Term::Product(a, b) if a != b => of_two,
+            _ => GAIN,
+        };
+        let beyond = |at: usize| gain(at) - least(at) - 2.0 * (self.terms.len() as f64).ln();
+        let best = (0..self.terms.len()).max_by(|&a, &b| beyond(a).total_cmp(&beyond(b)))?;
         // Of no rows the gain is no number.
-        let beyond_chance = gain > GAIN + 2.0 * (self.terms.len() as f64).ln();
-        beyond_chance.then(|| {
-            self.sweep(first + best);
-            self.terms[best]
-        })
+        let found = (beyond(best) > 0.0).then(|| (self.terms[best], gain(best)))?;
+        self.sweep(first + best);
+        Some(found)
     }
 }
 
@@ -186,7 +248,7 @@ mod tests {
         };
         let mut table = || -> Vec<f64> { (0..n).flat_map(|_| row()).collect() };
         let terms = || vec![Term::Product(0, 0), Term::Cube(0)];
-        (0..400).filter(|_| Residuals::new(table(), 2, terms()).take_best().is_some()).count()
+        (0..400).filter(|_| Residuals::new(table(), 2, terms()).take_best(GAIN).is_some()).count()
     }
 
     #[test]
@@ -195,7 +257,7 @@ mod tests {
             assert!(found(n, 0.0) <= 12, "{n}: {}", found(n, 0.0));
         }
         assert!(found(100, 0.5) >= 390 && found(1000, 0.2) == 400);
-        assert!(Residuals::new(Vec::new(), 2, vec![Term::Cube(0)]).take_best().is_none());
+        assert!(Residuals::new(Vec::new(), 2, vec![Term::Cube(0)]).take_best(GAIN).is_none());
     }
 
     /// y = x + x² / 2, a third of y missing: by straight lines it would miss what is beyond the middle.
@@ -228,5 +290,28 @@ mod tests {
         };
         assert!((expected(&curved, 2.0) - 4.0).abs() < 0.4 && (expected(&curved, -1.0) + 0.5).abs() < 0.2);
         assert!(expected(&straight, 2.0) < 3.0);
+    }
+
+    #[test]
+    fn the_outcome_is_what_gains_most_and_no_gap_depends_on_it() {
+        let bend = |column, factors: &[usize], gain| Bend { column, products: factors.iter().map(|&f| (f, f)).collect(), gain };
+        let single = [(0, true), (1, true), (2, true)];
+        let columns = |bends: &[Bend], rows: &Rows<f32>| -> Vec<(usize, Vec<usize>)> {
+            outcomes(bends, &single, rows).into_iter().map(|o| (o.column, o.factors)).collect()
+        };
+        // The second column has gaps here and there, or where the first is high.
+        let table = |gap: fn(usize) -> bool| {
+            let cell = |(i, j)| if j == 1 && gap(i) { f32::NAN } else { (i * 37 % 100) as f32 };
+            let target = Array2::from_shape_fn((100, 3), cell);
+            Rows { place: target.clone(), target }
+        };
+        let (anywhere, high) = (table(|i| i % 4 == 1), table(|i| i * 37 % 100 > 70));
+        let both = || [bend(1, &[0], 9.0), bend(0, &[1], 20.0)];
+        assert_eq!(columns(&both(), &anywhere), [(0, vec![1])]);
+        assert_eq!(columns(&both(), &high), []);
+        // Nor where the other way gains more, of which nothing is missing; or where it is needed for nothing.
+        assert_eq!(columns(&[bend(0, &[1], 9.0), bend(1, &[0], 20.0)], &anywhere), []);
+        assert_eq!(columns(&[bend(2, &[0], 9.0)], &anywhere), []);
+        assert_eq!(columns(&[bend(0, &[1], 9.0), bend(2, &[0, 1], 8.0)], &anywhere), [(0, vec![1])]);
     }
 }

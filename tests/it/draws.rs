@@ -7,7 +7,10 @@ use lacuna::{
     Bound, ColumnKind, ColumnSpec, CsvOptions, CsvTable, Family, Fit, Form, Imputations, Imputer, KnnConfig, MeanConfig, Schema,
     SchemaOptions, Term, VaeConfig, VaeImputer,
 };
+use ndarray_rand::rand::{Rng, SeedableRng};
+use ndarray_rand::rand_distr::StandardNormal;
 use polars::prelude::*;
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 const PENGUINS: &str = include_str!("../../fixtures/penguins.csv");
 const ORDERS: &str = include_str!("../../fixtures/orders.csv");
@@ -186,6 +189,62 @@ fn levels_of_few_rows_are_drawn_in_their_relation_to_others() {
     let truth = apart(&mut rows.iter().map(|&row| (row, is_b(row))));
     let drawn = apart(&mut cells.iter().flat_map(|draw| rows.iter().zip(draw.iter()).map(|(&row, &level)| (row, level == 1.0))));
     assert!(truth > 1.0 && (drawn / truth - 1.0).abs() < 0.04, "{truth} {drawn}");
+}
+
+/// The coefficients of y on 1, x, x².
+fn parabola(x: &[f64], y: &[f64]) -> [f64; 3] {
+    let mut a = [[0.0; 4]; 3];
+    for (&x, &y) in x.iter().zip(y) {
+        let row = [1.0, x, x * x, y];
+        (0..3).for_each(|i| (0..4).for_each(|j| a[i][j] += row[i] * row[j]));
+    }
+    for p in 0..3 {
+        for i in (0..3).filter(|&i| i != p) {
+            let by = a[i][p] / a[p][p];
+            (0..4).for_each(|j| a[i][j] -= by * a[p][j]);
+        }
+    }
+    [0, 1, 2].map(|p| a[p][3] / a[p][p])
+}
+
+/// y = x + x² / 2 + e, x missing in three rows of ten: x given y has two modes, which a straight line between them is not, and draws that
+/// are normal about what is expected of x take a fifth off the bend.
+#[test]
+fn what_an_outcome_bends_with_is_drawn_so_that_it_bends_as_much() {
+    let n = 300;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let mut normals = || -> Vec<f64> { (0..n).map(|_| rng.sample(StandardNormal)).collect() };
+    let (x, e) = (normals(), normals());
+    let y: Vec<f64> = x.iter().zip(e).map(|(x, e)| x + 0.5 * x * x + e).collect();
+    let gap = |i: usize| i % 10 < 3;
+    let seen: Vec<Option<f64>> = (0..n).map(|i| (!gap(i)).then_some(x[i])).collect();
+    let frame = df!("x" => seen, "y" => &y).unwrap();
+    let model = VaeConfig::default().fit(&frame).unwrap();
+    let draws = model.draw(&frame, 20, 1).unwrap();
+    let complete: Vec<usize> = (0..n).filter(|&i| !gap(i)).collect();
+    let of = |v: &[f64]| complete.iter().map(|&i| v[i]).collect::<Vec<_>>();
+    let known = parabola(&of(&x), &of(&y))[2];
+    let (rows, cells) = draws.cells("x").unwrap();
+    let bend = |draw: &[f64]| {
+        let mut x = x.clone();
+        rows.iter().zip(draw).for_each(|(&row, &drawn)| x[row] = drawn);
+        parabola(&x, &y)[2]
+    };
+    let mean = cells.iter().map(|draw| bend(draw)).sum::<f64>() / 20.0;
+    assert!((mean / known - 1.0).abs() < 0.1, "{mean} {known}");
+
+    // From a file and of some rows the same.
+    let mut file = Vec::new();
+    model.save_to(&mut file).unwrap();
+    let loaded = VaeImputer::load_from(file.as_slice(), "m.safetensors").unwrap();
+    same(&draws, &loaded.draw(&frame, 20, 1).unwrap());
+    let head = loaded.with_threads(Some(1)).draw(&frame.head(Some(99)), 20, 1).unwrap();
+    assert!(cells.iter().zip(head.cells("x").unwrap().1).all(|(all, head)| all.starts_with(head)));
+    // Damage is found before the model answers.
+    let text = String::from_utf8_lossy(&file).into_owned();
+    let at = text.find("\\\"outcomes\\\":[{\\\"column\\\":1,").expect("y is an outcome");
+    file[at + 26] = b'9';
+    assert!(VaeImputer::load_from(file.as_slice(), "m.safetensors").unwrap_err().to_string().contains("linear model"));
 }
 
 #[test]

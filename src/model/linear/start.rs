@@ -2,6 +2,7 @@
 //! and how rows become features by it.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::given::Given;
 use super::{FactorAnalysis, Source, levels, triangle};
@@ -79,13 +80,18 @@ impl Start {
             }
             false => Vec::new(),
         };
-        let mut start = Start { kept: Linear { whole, draws: Vec::new() }, parts, some, strength };
+        let mut start = Start { kept: Linear { whole, draws: Vec::new(), outcomes: Vec::new() }, parts, some, strength };
         // From many rows the networks learn as much, and sooner.
         if !start.parts.is_empty() {
             let trusts = levels::trusts(source, &few, |i| &start.parts[i % FOLDS]);
             start.parts.iter_mut().chain([&mut start.kept.whole]).for_each(|model| model.set_trusts(&trusts));
         }
         start
+    }
+
+    /// Whether the table is so small that it is cut into parts.
+    pub fn is_folded(&self) -> bool {
+        !self.parts.is_empty()
     }
 
     /// With draws of the parameters, from the source that it was fitted to.
@@ -114,6 +120,16 @@ pub(crate) struct Linear {
     pub whole: FactorAnalysis,
     /// Draws of the parameters: one at least.
     pub draws: Vec<FactorAnalysis>,
+    /// No factor of an outcome is itself one.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// A number that bends with others: given it, those are not normal, and are to be drawn by it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub column: usize,
+    /// The columns that it has products of, ascending.
+    pub factors: Vec<usize>,
 }
 
 /// How rows become features: their visible cells encoded, and all of them completed by the linear model.
