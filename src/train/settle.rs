@@ -24,6 +24,9 @@ const WIDER: [f32; 13] = [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0
 /// Standard errors by which held-out cells have to gain before a head departs: several departures of several heads are tried. Of 14
 /// linear tables of 200 rows one let networks into five, this into three, with as many of those that bend.
 const PROOF: f64 = 1.5;
+/// The same before any network is trained: these cells have chosen the pilot's epoch, so that it gains a standard error or two by chance.
+/// With one and a half every fourth linear table of 200 or 1 000 rows had networks, and intervals that were too narrow.
+const PROOF_OF_PILOT: f64 = 3.0;
 /// Cells that the gain of all columns of a sort counts for in each of them.
 const OTHERS: f64 = 50.0;
 /// The prior of a change of scale: normal, worth so many cells.
@@ -79,7 +82,7 @@ impl Cell {
 /// Whether any of the `chosen` heads that fills are asked of departs: held-out cells gain by it beyond chance.
 pub(crate) fn departs(trainer: &Trainer<'_>, members: &[Member], chosen: &[bool]) -> bool {
     let (heads, asked) = (&trainer.vae.heads, asked_of(trainer));
-    let departures = heads_depart(heads, &asked, &cells(trainer, members));
+    let departures = heads_depart(heads, &asked, &cells(trainer, members), PROOF_OF_PILOT);
     (0..heads.len()).any(|h| asked[h] && chosen[h] && departures[h] > 0.0)
 }
 
@@ -94,7 +97,8 @@ pub(crate) fn settle(trainer: &Trainer<'_>, members: &mut [Member]) {
     let cells = cells(trainer, members);
     let heads = &trainer.vae.heads;
     let bias = marginal_bias(heads, trainer.scaling);
-    let departures = if trainer.plan.prove { heads_depart(heads, &asked_of(trainer), &cells) } else { vec![1.0; heads.len()] };
+    let departures =
+        if trainer.plan.prove { heads_depart(heads, &asked_of(trainer), &cells, PROOF) } else { vec![1.0; heads.len()] };
     for ((head, cells), departure) in heads.iter().zip(&cells).zip(departures) {
         let wider = head.law.scale_output().filter(|_| departure > 0.0).map(|at| (at, wider(&head.law, cells, departure, at)));
         members.iter_mut().for_each(|m| trainer.vae.settle(&mut m.weights, head, &bias, departure, wider));
@@ -113,7 +117,7 @@ fn is_levels(law: &Law) -> bool {
 
 /// A column's few cells are judged together with what the other columns of its sort gain that fills are `asked` of: those count as
 /// [`OTHERS`] cells.
-fn heads_depart(heads: &[Head], asked: &[bool], cells: &[Vec<Cell>]) -> Vec<f32> {
+fn heads_depart(heads: &[Head], asked: &[bool], cells: &[Vec<Cell>], proof: f64) -> Vec<f32> {
     // Per head and departure: what each cell gains by it.
     let gains = |(head, cells): (&Head, &Vec<Cell>)| -> Vec<Vec<f64>> {
         let law = &head.law;
@@ -135,9 +139,9 @@ fn heads_depart(heads: &[Head], asked: &[bool], cells: &[Vec<Cell>]) -> Vec<f32>
             let (gain, error) = mean_and_error(own);
             let (gain_of_all, error_of_all) = if all.len() < 2 { (0.0, 0.0) } else { mean_and_error(&all) };
             if n < 2.0 {
-                return gain_of_all > PROOF * error_of_all;
+                return gain_of_all > proof * error_of_all;
             }
-            n * gain + OTHERS * gain_of_all > PROOF * (n * error).hypot(OTHERS * error_of_all)
+            n * gain + OTHERS * gain_of_all > proof * (n * error).hypot(OTHERS * error_of_all)
         };
         (0..DEPARTURES.len()).find(beyond_chance).map_or(0.0, |i| DEPARTURES[i])
     };
@@ -232,7 +236,7 @@ mod tests {
     #[test]
     fn a_head_departs_as_far_as_held_out_cells_gain() {
         let head = |column| Head { law: gaussian(), eta: 2 * column..2 * column + 2, start: 2 * column..2 * column + 2, column };
-        let departure = |cells: Vec<Cell>| heads_depart(&[head(0)], &[true], &[cells])[0];
+        let departure = |cells: Vec<Cell>| heads_depart(&[head(0)], &[true], &[cells], PROOF)[0];
         let noise = |_: f64, rng: &mut Stream| -> f64 { StandardNormal.sample(rng) };
         assert_eq!(departure(cells(200, 0.5, 0.0, |mean, _| mean)), 1.0);
         assert_eq!(departure(cells(200, 0.5, 0.0, noise)), 0.0);
@@ -242,10 +246,13 @@ mod tests {
         assert_eq!(departure(Vec::new()), 0.0);
         // A column of three cells goes with the others, one of many cells its own way.
         let others = || cells(200, 0.5, 0.0, |mean, _| mean);
-        assert_eq!(heads_depart(&[head(0), head(1)], &[true; 2], &[others(), cells(3, 0.5, 0.0, |mean, _| mean)]), [1.0, 1.0]);
-        assert_eq!(heads_depart(&[head(0), head(1)], &[true; 2], &[others(), cells(600, 0.5, 0.0, noise)]), [1.0, 0.0]);
+        assert_eq!(
+            heads_depart(&[head(0), head(1)], &[true; 2], &[others(), cells(3, 0.5, 0.0, |mean, _| mean)], PROOF),
+            [1.0, 1.0]
+        );
+        assert_eq!(heads_depart(&[head(0), head(1)], &[true; 2], &[others(), cells(600, 0.5, 0.0, noise)], PROOF), [1.0, 0.0]);
         // One that has no gaps does not speak for others.
-        let of = |asked| heads_depart(&[head(0), head(1)], &[asked, true], &[others(), cells(3, 0.5, 0.0, noise)])[1];
+        let of = |asked| heads_depart(&[head(0), head(1)], &[asked, true], &[others(), cells(3, 0.5, 0.0, noise)], PROOF)[1];
         assert_eq!([of(true), of(false)], [1.0, 0.0]);
     }
 
