@@ -1,7 +1,7 @@
-//! Draws of what a bent outcome rests on: candidates without it, of which one is chosen by how likely they make it.
+//! Draws of what an outcome rests on: candidates without it, of which one is chosen by how likely they make it.
 //!
 //! ```text
-//! p(x_m | x_v, y) ∝ p(x_m | x_v) p(y | x_m, x_v)        y: outcomes that bend with some of x
+//! p(x_m | x_v, y) ∝ p(x_m | x_v) p(y | x_m, x_v)        y: outcomes, which bend with some of x, or differ between its levels
 //! ```
 //! Where y bends with x, x given y is neither normal nor about a straight line, may even have two modes. But y given x is about normal, and
 //! what is missing of x comes from the other cells as ever (Bartlett et al. 2015 for imputations that an analysis with products is
@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use ndarray::Array2;
+use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
 use crate::data::scaling::Rows;
@@ -21,7 +22,6 @@ use crate::model::linear::start::View;
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, Stream, fill_normals, pair, stream};
 use crate::train::show_block;
-use ndarray_rand::rand::Rng;
 
 /// Candidates of a row, and rows that are worked out together.
 const CANDIDATES: usize = 32;

@@ -32,19 +32,24 @@ pub(crate) fn start(source: &Source<'_>, curved: bool) -> Start {
     let straight = Start::fit(source);
     let bends = if curved { found(source, &straight) } else { Vec::new() };
     let asked = source.rows.asked();
-    let outcomes = if straight.is_folded() { outcomes(&bends, &straight.kept.whole.single(), source.rows) } else { Vec::new() };
+    let outcomes = match straight.is_folded() && curved {
+        true => with_levels(outcomes(&bends, &straight.kept.whole.single(), source.rows), source.scaling, source.rows),
+        false => Vec::new(),
+    };
     let needed = |bend: &&Bend| asked[bend.column] || outcomes.iter().any(|outcome| outcome.column == bend.column);
     let mut products: Vec<(usize, usize)> = bends.iter().filter(needed).flat_map(|bend| &bend.products).copied().collect();
     products.sort_unstable();
     products.dedup();
     products.truncate(PRODUCTS_MOST);
-    if products.is_empty() {
-        return straight.with_draws(source);
-    }
-    let source = Source { products: &products, ..*source };
-    let mut curved = Start::fit(&source).with_draws(&source);
-    curved.kept.outcomes = outcomes;
-    curved
+    let mut start = match products.is_empty() {
+        true => straight.with_draws(source),
+        false => {
+            let source = Source { products: &products, ..*source };
+            Start::fit(&source).with_draws(&source)
+        }
+    };
+    start.kept.outcomes = outcomes;
+    start
 }
 
 /// A number that bends with other columns.
@@ -90,6 +95,41 @@ fn outcomes(bends: &[Bend], single: &[(usize, bool)], rows: &Rows<f32>) -> Vec<O
     }
     outcomes.retain(|o| o.factors.iter().any(|&factor| asked[factor]));
     outcomes
+}
+
+/// With an outcome of every column of levels with gaps: the number that differs most between the levels. Given them it is about normal,
+/// while they are not given it.
+fn with_levels(mut outcomes: Vec<Outcome>, scaling: &Scaling, rows: &Rows<f32>) -> Vec<Outcome> {
+    let asked = rows.asked();
+    let levels = |column: &usize| matches!(scaling.columns[*column], ColumnScaling::Levels { .. }) && asked[*column];
+    for level in (0..asked.len()).filter(levels) {
+        let may = |number: &usize| outcomes.iter().all(|o| !o.factors.contains(number));
+        let gains = numbers(scaling).filter(may).map(|number| (number, differs(rows, number, level)));
+        let best = gains.max_by(|a, b| a.1.total_cmp(&b.1));
+        let Some((column, gain)) = best else { continue };
+        if gain <= GAIN || outcomes.iter().any(|o| o.factors.contains(&level)) {
+            continue;
+        }
+        match outcomes.iter_mut().find(|o| o.column == column) {
+            Some(outcome) => outcome.factors.push(level),
+            None => outcomes.push(Outcome { column, factors: vec![level] }),
+        }
+    }
+    outcomes
+}
+
+/// Twice the gain of the log likelihood of a number by having a mean for each level.
+fn differs(rows: &Rows<f32>, number: usize, level: usize) -> f64 {
+    let mut sums: Vec<[f64; 3]> = Vec::new();
+    for row in rows.target.rows().into_iter().filter(|row| !row[number].is_nan() && !row[level].is_nan()) {
+        let (x, at) = (f64::from(row[number]), row[level] as usize);
+        sums.resize(sums.len().max(at + 1), [0.0; 3]);
+        sums[at].iter_mut().zip([1.0, x, x * x]).for_each(|(sum, x)| *sum += x);
+    }
+    let within: f64 = sums.iter().filter(|[n, ..]| *n > 0.0).map(|[n, sum, squares]| squares - sum * sum / n).sum();
+    let [n, sum, squares] = sums.iter().fold([0.0; 3], |a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2]]);
+    let whole = squares - sum * sum / n.max(1.0);
+    n * (whole / within.max(1e-12 * whole)).max(1.0).ln()
 }
 
 /// Whether the gaps of a column depend on a number, beyond chance: its mean differs between the rows with them and the others (Little 1988).
@@ -234,6 +274,7 @@ impl Residuals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::classes::Classes;
     use crate::data::scaling::number_scaling;
     use crate::rng::{Purpose, stream};
     use ndarray_rand::rand_distr::{Distribution, StandardNormal};
@@ -313,5 +354,31 @@ mod tests {
         assert_eq!(columns(&[bend(0, &[1], 9.0), bend(1, &[0], 20.0)], &anywhere), []);
         assert_eq!(columns(&[bend(2, &[0], 9.0)], &anywhere), []);
         assert_eq!(columns(&[bend(0, &[1], 9.0), bend(2, &[0, 1], 8.0)], &anywhere), [(0, vec![1])]);
+    }
+
+    #[test]
+    fn levels_have_the_number_for_an_outcome_that_differs_most_between_them() {
+        let unit = || number_scaling(vec![-100.0, -1.0, 1.0, 100.0], 2);
+        let levels = ColumnScaling::Levels { classes: Classes::new(&["a".into(), "b".into()], &[30, 30], false) };
+        let scaling = Scaling { columns: vec![unit(), levels, unit(), unit()] };
+        // The last number is that of the level but for little, the one before it but for much, the first nothing.
+        let noise = |i: usize, j: usize| ((i * 37 + j * 11) % 60) as f32 / 30.0 - 1.0;
+        let cell = |(i, j): (usize, usize)| match j {
+            0 => noise(i, 0),
+            1 if i % 5 == 2 => f32::NAN,
+            1 => (i % 2) as f32,
+            2 => (i % 2) as f32 + 2.0 * noise(i, 2),
+            _ => (i % 2) as f32 + noise(i, 3),
+        };
+        let target = Array2::from_shape_fn((60, 4), cell);
+        let rows = Rows { place: target.clone(), target };
+        let of = |column, factors: &[usize]| Outcome { column, factors: factors.to_vec() };
+        let with = |outcomes| with_levels(outcomes, &scaling, &rows);
+        assert_eq!(with(Vec::new()), [of(3, &[1])]);
+        assert_eq!(with(vec![of(3, &[0])]), [of(3, &[0, 1])]);
+        // An outcome is no factor, and one of a level is enough.
+        assert_eq!(with(vec![of(0, &[3])]), [of(0, &[3]), of(2, &[1])]);
+        assert_eq!(with(vec![of(2, &[1])]), [of(2, &[1])]);
+        assert!(differs(&rows, 0, 1) < GAIN);
     }
 }

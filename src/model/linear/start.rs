@@ -124,11 +124,11 @@ pub(crate) struct Linear {
     pub outcomes: Vec<Outcome>,
 }
 
-/// A number that bends with others: given it, those are not normal, and are to be drawn by it.
+/// A number that bends with others, or differs between levels: given it, those are not normal, and are to be drawn by it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub column: usize,
-    /// The columns that it has products of, ascending.
+    /// The columns that it has products of, and those of levels.
     pub factors: Vec<usize>,
 }
 
