@@ -10,17 +10,17 @@
 use std::ops::Range;
 
 use ndarray::Array2;
-use ndarray_rand::rand::Rng;
 use rayon::prelude::*;
 
 use crate::data::scaling::Rows;
 use crate::impute::Gap;
+use crate::impute::support::place;
 use crate::impute::vae::VaeImputer;
 use crate::likelihood::{Likelihood, log_sum_exp};
 use crate::model::linear::FactorAnalysis;
 use crate::model::linear::start::View;
 use crate::model::posterior::{BLOCK, Block};
-use crate::rng::{Purpose, Stream, fill_normals, pair, stream};
+use crate::rng::{Purpose, Stream, pair, stream};
 use crate::train::show_block;
 
 /// Candidates of a row, and rows that are worked out together.
@@ -87,17 +87,11 @@ impl VaeImputer {
         let mut candidates = Rows { target: of(&rows.target), place: of(&rows.place) };
         let mut values: Vec<Vec<f64>> = all.iter().map(|&r| vec![0.0; task(r).gaps.len()]).collect();
         let mut log_weights = vec![0.0; all.len()];
-        let (mut latents, mut noise) = (Array2::zeros((BLOCK, self.vae.latent)), vec![0.0; all.len() * self.vae.columns]);
+        let mut noise = vec![0.0; all.len() * self.vae.columns];
         // First all but the outcomes, then these.
         for outcomes in [false, true] {
             show_block(&view, &candidates, &all, |r, k| !task(r).outcome[k], block);
-            for ((&r, mut z), noise) in all.iter().zip(latents.rows_mut()).zip(noise.chunks_exact_mut(self.vae.columns)) {
-                let rng = &mut streams[r / CANDIDATES];
-                fill_normals(&mut z, rng);
-                linear.noise(&block.given, r, rng, noise);
-            }
-            latents *= self.spread();
-            let eta = block.draw(&self.vae, w, latents.view());
+            let eta = self.draw_outputs((w, linear), (streams, CANDIDATES), block, &mut noise);
             for (&r, noise) in all.iter().zip(noise.chunks_exact(self.vae.columns)) {
                 let (Task { row, gaps, outcome, .. }, rng) = (task(r), &mut streams[r / CANDIDATES]);
                 let eta = |k: usize| &eta.row(r).to_slice().expect("standard layout")[self.vae.heads[k].eta.clone()];
@@ -116,13 +110,8 @@ impl VaeImputer {
         }
         let chosen = log_weights.chunks_exact(CANDIDATES).zip(streams).enumerate().map(|(t, (log_weights, rng))| {
             let total = log_sum_exp(log_weights);
-            let mut left: f64 = rng.random();
-            let found = log_weights.iter().position(|log_weight| {
-                left -= (log_weight - total).exp();
-                left < 0.0
-            });
-            // What is left of one but for rounding.
-            t * CANDIDATES + found.unwrap_or(CANDIDATES - 1)
+            let weights: Vec<f64> = log_weights.iter().map(|log_weight| (log_weight - total).exp()).collect();
+            t * CANDIDATES + place(&weights, rng)
         });
         chosen.map(|r| std::mem::take(&mut values[r])).collect()
     }

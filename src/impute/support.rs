@@ -119,7 +119,7 @@ impl Support {
 }
 
 /// A place at random, by its weight.
-fn place(weights: &[f64], rng: &mut Stream) -> usize {
+pub(super) fn place(weights: &[f64], rng: &mut Stream) -> usize {
     let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
     let found = weights.iter().position(|w| {
         left -= w;

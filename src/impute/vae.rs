@@ -24,10 +24,10 @@ use crate::impute::{
 use crate::likelihood::Likelihood;
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
-use crate::model::linear::Given;
 use crate::model::linear::start::{Linear, View};
+use crate::model::linear::{FactorAnalysis, Given};
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
-use crate::rng::{Purpose, Stream, normals, pair, stream};
+use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
 use crate::train::pilot::FamilyScore;
 use crate::train::{HeldOut, Member, show_block};
 
@@ -576,6 +576,27 @@ impl VaeImputer {
         in_pool(self.threads, || self.answer_blocks(&gaps_by_row(table), buffers, of_block)).map(Some)
     }
 
+    /// The outputs of one latent point for each row of a block that has been shown, by a network and a draw of the linear model's
+    /// parameters, and the noise of the rows' cells, (rows, columns). A row's stream, which it shares with the `each` rows beside it, gives
+    /// its latent point first, then the noise of its cells; what more these take, in the model's column order, comes after.
+    pub(super) fn draw_outputs<'b>(
+        &self,
+        (w, linear): (&[f32], &FactorAnalysis),
+        (streams, each): (&mut [Stream], usize),
+        block: &'b mut Block<f32>,
+        noise: &mut [f64],
+    ) -> &'b Array2<f32> {
+        let mut latents = Array2::zeros((BLOCK, self.vae.latent));
+        let rows = latents.rows_mut().into_iter().zip(noise.chunks_exact_mut(self.vae.columns));
+        for (r, (mut latent, noise)) in rows.enumerate() {
+            let rng = &mut streams[r / each];
+            fill_normals(&mut latent, rng);
+            linear.noise(&block.given, r, rng, noise);
+        }
+        latents *= self.spread();
+        block.draw(&self.vae, w, latents.view())
+    }
+
     /// Some of the draws of rows. `picks`: what [`VaeImputer::picks`] says of the table; `keys`: what each row's draws depend on.
     pub(super) fn draw_rows(
         &self,
@@ -586,7 +607,6 @@ impl VaeImputer {
         keys: &[u64],
     ) -> Result<Vec<Cells>> {
         let rows: Rows<f32> = self.scaling.rows(table);
-        let latent = self.vae.latent;
         let gaps = gaps_by_row(table);
         let one_draw = |i: usize| {
             let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
@@ -598,18 +618,10 @@ impl VaeImputer {
                 || Block::new(&self.vae, 1),
                 |block, of, gaps| {
                     show_block(&view, &rows, of, |_, _| true, block);
-                    // A row's stream gives its latent point first, then the noise of its cells, then what more they take in the
-                    // model's column order.
                     let mut streams: Vec<_> =
                         of.iter().map(|&row| stream(seed, Purpose::Draw, pair(i as u64, keys[row]))).collect();
-                    let (mut latents, mut noise) = (Array2::zeros((BLOCK, latent)), vec![0.0; of.len() * self.vae.columns]);
-                    let noises = noise.chunks_exact_mut(self.vae.columns);
-                    for (((r, rng), mut e), noise) in streams.iter_mut().enumerate().zip(latents.rows_mut()).zip(noises) {
-                        e.assign(&normals((1, latent), rng).row(0));
-                        linear.noise(&block.given, r, rng, noise);
-                    }
-                    latents *= self.spread();
-                    let eta = block.draw(&self.vae, w, latents.view());
+                    let mut noise = vec![0.0; of.len() * self.vae.columns];
+                    let eta = self.draw_outputs((w, linear), (&mut streams, 1), block, &mut noise);
                     let mut values = Vec::new();
                     let noises = noise.chunks_exact(self.vae.columns);
                     for (((gaps, rng), eta), noise) in gaps.iter().zip(&mut streams).zip(eta.rows()).zip(noises) {

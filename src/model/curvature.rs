@@ -8,7 +8,7 @@
 //! seldom show a bend, all residuals do. The start then takes the terms that it bends with as dimensions of its own, which few rows suffice
 //! for, where a network would need many.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 
 use crate::data::scaling::{ColumnScaling, Features, Rows, Scaling};
 use crate::model::linear::start::{Outcome, Start, View};
@@ -103,13 +103,13 @@ fn with_levels(mut outcomes: Vec<Outcome>, scaling: &Scaling, rows: &Rows<f32>) 
     let asked = rows.asked();
     let levels = |column: &usize| matches!(scaling.columns[*column], ColumnScaling::Levels { .. }) && asked[*column];
     for level in (0..asked.len()).filter(levels) {
-        let may = |number: &usize| outcomes.iter().all(|o| !o.factors.contains(number));
-        let gains = numbers(scaling).filter(may).map(|number| (number, differs(rows, number, level)));
-        let best = gains.max_by(|a, b| a.1.total_cmp(&b.1));
-        let Some((column, gain)) = best else { continue };
-        if gain <= GAIN || outcomes.iter().any(|o| o.factors.contains(&level)) {
+        if outcomes.iter().any(|o| o.factors.contains(&level)) {
             continue;
         }
+        let may = |number: &usize| outcomes.iter().all(|o| !o.factors.contains(number));
+        let gains = numbers(scaling).filter(may).map(|number| (number, differs(rows, number, level)));
+        let best = gains.filter(|(_, gain)| *gain > GAIN).max_by(|a, b| a.1.total_cmp(&b.1));
+        let Some((column, _)) = best else { continue };
         match outcomes.iter_mut().find(|o| o.column == column) {
             Some(outcome) => outcome.factors.push(level),
             None => outcomes.push(Outcome { column, factors: vec![level] }),
@@ -120,12 +120,8 @@ fn with_levels(mut outcomes: Vec<Outcome>, scaling: &Scaling, rows: &Rows<f32>) 
 
 /// Twice the gain of the log likelihood of a number by having a mean for each level.
 fn differs(rows: &Rows<f32>, number: usize, level: usize) -> f64 {
-    let mut sums: Vec<[f64; 3]> = Vec::new();
-    for row in rows.target.rows().into_iter().filter(|row| !row[number].is_nan() && !row[level].is_nan()) {
-        let (x, at) = (f64::from(row[number]), row[level] as usize);
-        sums.resize(sums.len().max(at + 1), [0.0; 3]);
-        sums[at].iter_mut().zip([1.0, x, x * x]).for_each(|(sum, x)| *sum += x);
-    }
+    let level = |row: ArrayView1<f32>| Some(row[level]).filter(|x| !x.is_nan()).map(|x| x as usize);
+    let sums = sums_by(rows, number, level);
     let within: f64 = sums.iter().filter(|[n, ..]| *n > 0.0).map(|[n, sum, squares]| squares - sum * sum / n).sum();
     let [n, sum, squares] = sums.iter().fold([0.0; 3], |a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2]]);
     let whole = squares - sum * sum / n.max(1.0);
@@ -134,17 +130,24 @@ fn differs(rows: &Rows<f32>, number: usize, level: usize) -> f64 {
 
 /// Whether the gaps of a column depend on a number, beyond chance: its mean differs between the rows with them and the others (Little 1988).
 fn gaps_depend(rows: &Rows<f32>, gaps: usize, on: usize) -> bool {
-    // Of the others and of the rows with gaps: count, sum and sum of squares.
-    let mut sums = [[0.0; 3]; 2];
-    for row in rows.target.rows().into_iter().filter(|row| !row[on].is_nan()) {
-        let x = f64::from(row[on]);
-        let sums = &mut sums[usize::from(row[gaps].is_nan())];
-        sums.iter_mut().zip([1.0, x, x * x]).for_each(|(sum, x)| *sum += x);
-    }
+    let sums = sums_by(rows, on, |row| Some(usize::from(row[gaps].is_nan())));
+    // Without a gap, or of fewer than two rows, nothing is known of it.
+    let [others, with_gaps] = sums[..] else { return false };
     let mean_and_error = |[n, sum, squares]: [f64; 3]| (sum / n, (squares / n - (sum / n).powi(2)) / (n - 1.0));
-    let [(a, error_of_a), (b, error_of_b)] = sums.map(mean_and_error);
-    // Of fewer than two rows it is no number.
+    let ((a, error_of_a), (b, error_of_b)) = (mean_and_error(others), mean_and_error(with_gaps));
     (a - b).powi(2) > GAIN * (error_of_a + error_of_b)
+}
+
+/// Count, sum and sum of squares of a number in the rows of each group.
+fn sums_by(rows: &Rows<f32>, number: usize, group: impl Fn(ArrayView1<f32>) -> Option<usize>) -> Vec<[f64; 3]> {
+    let mut sums: Vec<[f64; 3]> = Vec::new();
+    for row in rows.target.rows().into_iter().filter(|row| !row[number].is_nan()) {
+        let Some(at) = group(row) else { continue };
+        let x = f64::from(row[number]);
+        sums.resize(sums.len().max(at + 1), [0.0; 3]);
+        sums[at].iter_mut().zip([1.0, x, x * x]).for_each(|(sum, x)| *sum += x);
+    }
+    sums
 }
 
 /// Whether a number that fills are asked of bends with the other columns, by products that the start does not have or by cubes.

@@ -242,7 +242,7 @@ fn b07_none_all_or_the_missing_cells_are_imputed() {
 }
 
 /// Least squares of y on columns and a constant: coefficients and their standard errors.
-fn regression(y: &[f64], columns: &[Vec<f64>]) -> Vec<(f64, f64)> {
+pub(crate) fn regression(y: &[f64], columns: &[Vec<f64>]) -> Vec<(f64, f64)> {
     let n = y.len();
     let x: Vec<Vec<f64>> = std::iter::once(vec![1.0; n]).chain(columns.iter().cloned()).collect();
     let p = x.len();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cases::regression;
 use lacuna::data::arrow::to_frame;
 use lacuna::{
     Bound, ColumnKind, ColumnSpec, CsvOptions, CsvTable, Family, Fit, Form, Imputations, Imputer, KnnConfig, MeanConfig, Schema,
@@ -191,22 +192,6 @@ fn levels_of_few_rows_are_drawn_in_their_relation_to_others() {
     assert!(truth > 1.0 && (drawn / truth - 1.0).abs() < 0.04, "{truth} {drawn}");
 }
 
-/// The coefficients of y on 1, x, x².
-fn parabola(x: &[f64], y: &[f64]) -> [f64; 3] {
-    let mut a = [[0.0; 4]; 3];
-    for (&x, &y) in x.iter().zip(y) {
-        let row = [1.0, x, x * x, y];
-        (0..3).for_each(|i| (0..4).for_each(|j| a[i][j] += row[i] * row[j]));
-    }
-    for p in 0..3 {
-        for i in (0..3).filter(|&i| i != p) {
-            let by = a[i][p] / a[p][p];
-            (0..4).for_each(|j| a[i][j] -= by * a[p][j]);
-        }
-    }
-    [0, 1, 2].map(|p| a[p][3] / a[p][p])
-}
-
 /// y = x + x² / 2 + e, x missing in three rows of ten: x given y has two modes, which a straight line between them is not, and draws that
 /// are normal about what is expected of x take a fifth off the bend.
 #[test]
@@ -223,14 +208,15 @@ fn what_an_outcome_bends_with_is_drawn_so_that_it_bends_as_much() {
     let draws = model.draw(&frame, 20, 1).unwrap();
     let complete: Vec<usize> = (0..n).filter(|&i| !gap(i)).collect();
     let of = |v: &[f64]| complete.iter().map(|&i| v[i]).collect::<Vec<_>>();
-    let known = parabola(&of(&x), &of(&y))[2];
+    let bend = |x: Vec<f64>, y: &[f64]| regression(y, &[x.iter().map(|x| x * x).collect(), x])[1].0;
+    let known = bend(of(&x), &of(&y));
     let (rows, cells) = draws.cells("x").unwrap();
-    let bend = |draw: &[f64]| {
+    let of_draw = |draw: &[f64]| {
         let mut x = x.clone();
         rows.iter().zip(draw).for_each(|(&row, &drawn)| x[row] = drawn);
-        parabola(&x, &y)[2]
+        bend(x, &y)
     };
-    let mean = cells.iter().map(|draw| bend(draw)).sum::<f64>() / 20.0;
+    let mean = cells.iter().map(|draw| of_draw(draw)).sum::<f64>() / 20.0;
     assert!((mean / known - 1.0).abs() < 0.1, "{mean} {known}");
 
     // From a file and of some rows the same.
