@@ -186,7 +186,7 @@ impl Plan {
 }
 
 /// The flags that only a fit of the autoencoder takes, and which of them are given.
-fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(&'static str, bool); 16] {
+fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(&'static str, bool); 17] {
     [
         ("--effort", flags.effort.is_some()),
         ("--epochs", flags.epochs.is_some()),
@@ -199,6 +199,7 @@ fn of_vae(flags: &args::Model, table: &args::Table, limits: &args::Limits) -> [(
         ("--kl-weight", flags.kl_weight.is_some()),
         ("--plain-autoencoder", flags.plain_autoencoder),
         ("--without-neighbours", flags.without_neighbours),
+        ("--at-random", flags.at_random),
         ("--time-limit", flags.time_limit.is_some()),
         ("--weights", table.weights.is_some()),
         ("--match", flags.matching.is_some()),
@@ -220,6 +221,7 @@ fn vae_config(flags: &args::Model, checkpoint: Option<&Path>) -> VaeConfig {
         kl_weight: flags.kl_weight,
         plain_autoencoder: flags.plain_autoencoder,
         without_neighbours: flags.without_neighbours,
+        at_random: flags.at_random,
         seed: flags.seed,
         threads: flags.threads,
         time_limit: flags.time_limit,

@@ -366,6 +366,11 @@ pub enum Warning {
         /// Rows of the table.
         of: usize,
     },
+    /// The gaps of some columns follow what their cells would have said (missing not at random): fills and draws allow for it.
+    NotAtRandom {
+        /// These columns.
+        columns: Vec<String>,
+    },
     /// Too few observed cells to hold any out: the fit has neither early stopping nor an expected error.
     NothingHeldOut,
 }
@@ -481,6 +486,19 @@ impl fmt::Display for Warning {
             Warning::Sampled { rows, of } => {
                 write!(f, "the fit saw {rows} of {of} rows, drawn at random: as many as the memory allows")
             }
+            Warning::NotAtRandom { columns } => {
+                let names: Vec<String> = columns.iter().take(3).map(|column| format!("`{column}`")).collect();
+                let more = match columns.len().saturating_sub(names.len()) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                write!(
+                    f,
+                    "gaps of {}{more} follow what their cells would have said, rather than the other columns: fills and draws allow for \
+                     it; pass --at-random to take all gaps for missing at random",
+                    names.join(", ")
+                )
+            }
             Warning::NothingHeldOut => {
                 f.write_str("too few observed cells to hold any out: no early stopping and no expected error")
             }
@@ -546,6 +564,7 @@ mod tests {
             Warning::NotGenerated { .. } => 17,
             Warning::Collapsed { .. } => 18,
             Warning::Sampled { .. } => 19,
+            Warning::NotAtRandom { .. } => 20,
         }
     }
 
@@ -594,6 +613,7 @@ mod tests {
             Warning::NotGenerated { column: text("id"), why: text("too many levels") },
             Warning::Collapsed { units: 4 },
             Warning::Sampled { rows: 900_000, of: 2_000_000 },
+            Warning::NotAtRandom { columns: ["x", "y", "z", "u"].map(text).to_vec() },
         ];
         assert!(kinds.iter().map(number_of_kind).eq(0..kinds.len()));
         assert!(warnings.iter().map(number_of_warning).eq(0..warnings.len()));

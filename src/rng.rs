@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     Neighbours,
     /// Candidates that a draw chooses from; index = draw and row.
     Candidates,
+    /// Rows by which gaps are judged, and what stands for the distribution of a cell; index = 0, or 1 and more.
+    Missingness,
 }
 
 /// The generator for `index` of `purpose` under `seed`.

@@ -398,6 +398,9 @@ pub struct Model {
     /// No correction of fills by rows alike: the model then holds no row of the table, and fills are the networks' alone (vae)
     #[arg(long)]
     pub without_neighbours: bool,
+    /// Take all gaps for missing at random, also where those of several columns follow what their cells would have said (vae)
+    #[arg(long)]
+    pub at_random: bool,
     /// Stop training after this time and use the best weights so far: 90, 90s, 5m, 1h (vae)
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true)]
     pub time_limit: Option<Duration>,

@@ -24,6 +24,9 @@ struct Column<'a> {
     levels: usize,
     left: Option<Left>,
     expected_error: Option<&'a ExpectedError>,
+    /// How its gaps follow what its cells would have said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap_log_odds: Option<Vec<f64>>,
 }
 
 impl Model<'_> {
@@ -36,6 +39,7 @@ impl Model<'_> {
             levels: c.levels().len(),
             left: c.left(),
             expected_error: model.expected_error(c.name()),
+            gap_log_odds: model.gap_log_odds(c.name()),
         });
         Model { training: model.training(), weights: model.weights(), neighbours: model.neighbours(), columns: columns.collect() }
     }
@@ -99,5 +103,24 @@ pub fn text(model: &VaeImputer, path: &Path) -> String {
             (None, None) => writeln!(out),
         };
     }
+    let tilted: Vec<String> = model.schema().columns().iter().filter_map(|c| gap_odds(model, c)).collect();
+    if !tilted.is_empty() {
+        let _ = writeln!(out, "\ngaps that follow what their cells would have said:\n{}", tilted.join("\n"));
+    }
     out
+}
+
+/// How a column's gaps follow what its cells would have said, in a line.
+fn gap_odds(model: &VaeImputer, column: &lacuna::Column) -> Option<String> {
+    let odds: Vec<f64> = model.gap_log_odds(column.name())?.iter().map(|x| x.exp()).collect();
+    let levels: Vec<String> =
+        column.levels().iter().zip(&odds).map(|(level, odds)| format!("× {odds:.2} for '{level}'")).collect();
+    let shown = match column.kind().is_numeric() {
+        true => format!("× {:.2} a standard deviation", odds.first()?),
+        false => match levels.get(..6) {
+            Some(some) if levels.len() > 6 => format!("{}, …", some.join(", ")),
+            _ => levels.join(", "),
+        },
+    };
+    Some(format!("{}: odds of a gap {shown}", column.name()))
 }

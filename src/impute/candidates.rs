@@ -19,6 +19,7 @@ use crate::impute::vae::VaeImputer;
 use crate::likelihood::{Likelihood, log_sum_exp};
 use crate::model::linear::FactorAnalysis;
 use crate::model::linear::start::View;
+use crate::model::missingness::Tilt;
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, Stream, pair, stream};
 use crate::train::show_block;
@@ -43,6 +44,7 @@ impl VaeImputer {
     pub(super) fn draw_candidates(
         &self,
         (w, linear): (&[f32], &FactorAnalysis),
+        tilts: &[Option<Tilt>],
         (rows, gaps): (&Rows<f32>, &[Gap]),
         (seed, index): (u64, usize),
         keys: &[u64],
@@ -63,7 +65,7 @@ impl VaeImputer {
         }
         let draw = |block: &mut Block<f32>, tasks: &[Task<'_>]| -> Vec<Vec<f64>> {
             let streams = tasks.iter().map(|task| stream(seed, Purpose::Candidates, pair(index as u64, keys[task.row])));
-            self.choose_candidates((w, linear), rows, tasks, &mut streams.collect::<Vec<_>>(), block)
+            self.choose_candidates((w, linear), tilts, rows, tasks, &mut streams.collect::<Vec<_>>(), block)
         };
         let drawn: Vec<Vec<f64>> = tasks.par_chunks(ROWS).map_init(|| Block::new(&self.vae, 1), draw).flatten().collect();
         for (task, drawn) in tasks.into_iter().zip(drawn) {
@@ -75,6 +77,7 @@ impl VaeImputer {
     fn choose_candidates(
         &self,
         (w, linear): (&[f32], &FactorAnalysis),
+        tilts: &[Option<Tilt>],
         rows: &Rows<f32>,
         tasks: &[Task<'_>],
         streams: &mut [Stream],
@@ -96,7 +99,7 @@ impl VaeImputer {
                 let (Task { row, gaps, outcome, .. }, rng) = (task(r), &mut streams[r / CANDIDATES]);
                 let eta = |k: usize| &eta.row(r).to_slice().expect("standard layout")[self.vae.heads[k].eta.clone()];
                 for (value, &(_, k)) in values[r].iter_mut().zip(*gaps).filter(|(_, gap)| outcome[gap.1] == outcomes) {
-                    *value = self.draw_cell(k, eta(k), Some(noise[k]), rng);
+                    *value = self.draw_gap(tilts[k].as_ref(), k, eta(k), noise[k], rng);
                     let scaling = &self.scaling.columns[k];
                     candidates.target[(r, k)] = scaling.target(*value) as f32;
                     candidates.place[(r, k)] = scaling.place(*value) as f32;

@@ -49,6 +49,9 @@ pub struct VaeConfig {
     /// corrected by what up to 20 000 rows say that the networks do not, where held-out cells gain by it; those rows are kept in
     /// the model, and in its file.
     pub without_neighbours: bool,
+    /// Takes all gaps for missing at random. By default, where the gaps of several columns follow what their cells would have said beyond
+    /// what the other columns explain, fills and draws allow for it ([`VaeImputer::gap_log_odds`](crate::VaeImputer::gap_log_odds)).
+    pub at_random: bool,
     /// Seed of every random number.
     pub seed: u64,
     /// Threads; all cores when `None`. The answer does not depend on it.
@@ -118,6 +121,12 @@ impl VaeConfig {
     /// Leaves out the correction by rows alike.
     pub fn without_neighbours(mut self) -> Self {
         self.without_neighbours = true;
+        self
+    }
+
+    /// Takes all gaps for missing at random.
+    pub fn at_random(mut self) -> Self {
+        self.at_random = true;
         self
     }
 

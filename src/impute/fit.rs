@@ -85,6 +85,7 @@ impl VaeConfig {
             false => self.train(&data, on_progress)?,
         };
         let Trained { vae, members, scores } = fitted;
+        let scaling_columns = scaling.columns.len();
         let mut imputer = VaeImputer {
             noise: antithetic(self.seed, FILL_DRAWS, plan.latent) * if plan.plain { 0.0 } else { 1.0 },
             info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
@@ -95,6 +96,7 @@ impl VaeConfig {
             members: Vec::new(),
             donors: None,
             neighbours: None,
+            tilts: vec![None; scaling_columns],
             likeness,
             scores,
             csv: (CsvOptions::default(), Vec::new()),
@@ -123,7 +125,14 @@ impl VaeConfig {
                 (imputer.neighbours, kept) = (Some(near), of);
             }
         }
+        if !self.at_random {
+            imputer.tilts = in_pool(self.threads, || imputer.find_tilts((&view, &rows)))?;
+        }
         imputer.info.errors = in_pool(self.threads, || imputer.expected_errors((&view, &rows), &members, &kept))?;
+        if imputer.is_tilted() {
+            let tilted = names.iter().zip(&imputer.tilts).filter(|(_, tilt)| tilt.is_some()).map(|(name, _)| name.clone());
+            imputer.info.warnings.push(Warning::NotAtRandom { columns: tilted.collect() });
+        }
         if members.iter().any(|m| m.held.len == 0) {
             imputer.info.warnings.push(Warning::NothingHeldOut);
         }

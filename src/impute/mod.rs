@@ -13,6 +13,7 @@ pub(crate) mod latent;
 mod likeness;
 mod long;
 mod memory;
+mod missingness;
 mod neighbours;
 pub(crate) mod mean;
 mod overimpute;

@@ -19,6 +19,7 @@ use crate::data::scaling::Rows;
 use crate::impute::Gap;
 use crate::kernel::{Real, vectorised};
 use crate::likelihood::{Head, Law, Likelihood};
+use crate::model::missingness::Tilt;
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, pair, uniform};
 
@@ -285,18 +286,9 @@ impl Neighbours {
         }
     }
 
-    /// Corrects what a block expects of the gaps of its rows, of which it shows the observed cells but those that are gaps here.
-    /// `without` names a fitted row that is left out of a row's.
-    pub fn correct_block(
-        &self,
-        rows: &Rows<f32>,
-        gaps: &[&[Gap]],
-        block: &mut Block<f32>,
-        buffers: &mut Distances,
-        without: impl Fn(usize) -> Option<usize>,
-    ) {
+    /// Corrects what a block expects of the gaps of its rows, by the fitted rows near each.
+    pub fn correct_block(&self, near: &[Near], gaps: &[&[Gap]], block: &mut Block<f32>) {
         let mut weights = Vec::new();
-        let near = self.near_gaps(rows, gaps, block, buffers, without);
         for (r, (near, gaps)) in near.iter().zip(gaps).enumerate() {
             for &(_, j) in *gaps {
                 if let Some(kernel) = self.kernel(j) {
@@ -308,6 +300,8 @@ impl Neighbours {
         }
     }
 
+    /// The fitted rows near each row of a block, which shows the observed cells but those that are gaps here. `without` names a fitted row
+    /// that is left out of a row's.
     pub fn near_gaps(
         &self,
         rows: &Rows<f32>,
@@ -326,16 +320,16 @@ impl Neighbours {
     }
 
     /// What the gaps of a block's rows may take in draws, in order.
+    /// `tilts`, one a gap: what a value's logarithm of its weight gains, and the networks' own.
     pub fn picks(
         &self,
         heads: &[Head],
-        rows: &Rows<f32>,
+        near: &[Near],
         gaps: &[&[Gap]],
         block: &Block<f32>,
-        buffers: &mut Distances,
+        tilts: &[(Option<&Tilt>, f64)],
     ) -> Vec<Picks> {
         let (mut out, mut weights) = (Vec::new(), Vec::new());
-        let near = self.near_gaps(rows, gaps, block, buffers, |_| None);
         for (r, (near, gaps)) in near.iter().zip(gaps).enumerate() {
             for &(_, j) in *gaps {
                 let kernel = if self.is_number(j) { self.kernels.drawn } else { self.kernels.levels };
@@ -347,8 +341,12 @@ impl Neighbours {
                 self.weights(j, near, expected, kernel, &mut weights);
                 weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
                 let near = weights.iter().take(PICKED).filter(|(_, w)| *w > 0.0);
-                let near = near.map(|&(k, w)| (k, w.ln(), self.value(k, j, &heads[j].law, expected, self.kernels.wider)));
-                out.push(Picks { near: near.collect(), own: kernel.share.ln() });
+                let (tilt, own) = tilts.get(out.len()).copied().unwrap_or_default();
+                let near = near.map(|&(k, w)| {
+                    let value = self.value(k, j, &heads[j].law, expected, self.kernels.wider);
+                    (k, w.ln() + tilt.map_or(0.0, |tilt| tilt.of(value, self.is_number(j))) as f32, value)
+                });
+                out.push(Picks { near: near.collect(), own: kernel.share.ln() + own as f32 });
             }
         }
         out

@@ -33,10 +33,11 @@ use crate::impute::neighbours::{Kernels, Neighbours};
 use crate::impute::vae::VaeImputer;
 use crate::impute::{ExpectedError, FittedInfo};
 use crate::kernel::Real;
-use crate::likelihood::heads;
+use crate::likelihood::{Likelihood, heads};
 use crate::model::Vae;
 use crate::model::linear::FactorAnalysis;
 use crate::model::linear::start::{Linear, Outcome};
+use crate::model::missingness::Tilt;
 use crate::model::posterior::AT_ONCE;
 use crate::train::pilot::FamilyScore;
 
@@ -82,6 +83,9 @@ struct Stored {
     /// Columns that bend with others, by whose products missing ones are drawn.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     outcomes: Vec<Outcome>,
+    /// How the gaps of each column follow its own values.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    tilts: Vec<Option<Tilt>>,
     /// The column that tells the rows apart.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     id: Option<String>,
@@ -308,6 +312,7 @@ impl VaeImputer {
             products: self.linear.whole.products(),
             levels: self.linear.whole.trusts(),
             outcomes: self.linear.outcomes.clone(),
+            tilts: if self.is_tilted() { self.tilts.clone() } else { Vec::new() },
             id: self.schema.id.clone(),
         }
     }
@@ -399,6 +404,15 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
     });
     let members = members.collect::<std::result::Result<Vec<_>, Damage>>()?;
     let neighbours = stored.neighbours.map(|kernels| neighbours(&tensors, &vae, kernels)).transpose()?;
+    let entries = vae.heads.iter().map(|head| Likelihood::<f32>::outcomes(&head.law));
+    let tilts = match stored.tilts.is_empty() {
+        true => vec![None; vae.heads.len()],
+        false => stored.tilts,
+    };
+    let sound = |(tilt, entries): (&Option<Tilt>, usize)| tilt.as_ref().is_none_or(|tilt| tilt.is_sound(entries));
+    if tilts.len() != vae.heads.len() || !tilts.iter().zip(entries).all(sound) {
+        return Err(damaged("what its gaps follow is none of its columns'"));
+    }
     let scores = stored.scores.into_iter().map(|scores| scores.iter().map(StoredScore::score).collect());
     Ok(VaeImputer {
         schema: Arc::new(schema),
@@ -409,6 +423,7 @@ fn read(bytes: &[u8]) -> std::result::Result<VaeImputer, Damage> {
         noise,
         donors: stored.donors,
         neighbours,
+        tilts,
         likeness: stored.likeness,
         scores: scores.collect(),
         info: FittedInfo { method: stored.method, errors, warnings: stored.warnings },

@@ -17,6 +17,7 @@ use crate::error::{Error, Result, Warning};
 use crate::impute::config::Training;
 use crate::impute::donors::{Donor, Donors};
 use crate::impute::likeness::Likeness;
+use crate::impute::missingness::Shift;
 use crate::impute::neighbours::{Distances, Neighbours, Picks};
 use crate::impute::{
     ExpectedError, Filled, FittedInfo, Gap, Imputations, Imputer, cell_stream, check_m, gaps_by_row, in_pool, scatter,
@@ -26,6 +27,7 @@ use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
 use crate::model::linear::start::{Linear, View};
 use crate::model::linear::{FactorAnalysis, Given};
+use crate::model::missingness::Tilt;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
 use crate::train::pilot::FamilyScore;
@@ -54,6 +56,8 @@ pub struct VaeImputer {
     pub(super) noise: Array2<f32>,
     pub(super) donors: Option<Donors>,
     pub(super) neighbours: Option<Neighbours>,
+    /// One entry a modelled column: how its gaps follow its own values.
+    pub(super) tilts: Vec<Option<Tilt>>,
     /// One entry a modelled column: the families tried.
     pub(super) scores: Vec<Vec<FamilyScore>>,
     pub(super) info: FittedInfo,
@@ -181,6 +185,30 @@ impl VaeImputer {
     /// Rows of the fitted table by which fills and draws are corrected; 0 where they are not.
     pub fn neighbours(&self) -> usize {
         self.neighbours.as_ref().map_or(0, Neighbours::rows)
+    }
+
+    /// How the gaps of a column follow what its cells would have said, where they do beyond what the other columns explain (missing not at
+    /// random): how the logarithm of the odds of a gap grows by a standard deviation of a number (one entry), or differs between the
+    /// levels (an entry each, their mean zero). Fills and draws allow for it. `None` where gaps are taken for missing at random.
+    ///
+    /// ```
+    /// # use lacuna::{Fit, VaeConfig};
+    /// # use polars::prelude::*;
+    /// let x: Vec<Option<f64>> = (0..60).map(|i| (i % 4 != 0).then_some(f64::from(i))).collect();
+    /// let y: Vec<f64> = (0..60).map(f64::from).collect();
+    /// let imputer = VaeConfig::default().epochs(2).fit(&df!("x" => x, "y" => y)?)?;
+    /// assert!(imputer.gap_log_odds("x").is_none());
+    /// # Ok::<(), lacuna::Error>(())
+    /// ```
+    pub fn gap_log_odds(&self, column: &str) -> Option<Vec<f64>> {
+        let k = (0..self.vae.columns).find(|&k| self.column(k).name == column)?;
+        let tilt = self.tilts[k].as_ref()?;
+        match &self.scaling.columns[k] {
+            ColumnScaling::Number { .. } => Some(tilt.log_odds.clone()),
+            ColumnScaling::Levels { classes } => {
+                Some((0..self.column(k).levels.len()).map(|level| tilt.log_odds[classes.of(level)]).collect())
+            }
+        }
     }
 
     /// Sets the number of threads; all cores when `None`. The answer does not depend on it.
@@ -394,22 +422,42 @@ impl VaeImputer {
         &self.schema.columns()[self.schema.modelled()[k]]
     }
 
-    /// Buffers of fills: of a block, and of distances where fills are corrected.
-    fn fill_buffers(&self) -> (Block<f32>, Option<Distances>) {
-        (Block::new(&self.vae, AT_ONCE), self.neighbours.as_ref().map(Distances::new))
+    fn fill_buffers(&self) -> FillBuffers {
+        FillBuffers {
+            block: Block::new(&self.vae, AT_ONCE),
+            one: self.is_tilted().then(|| Block::new(&self.vae, 1)),
+            distances: self.neighbours.as_ref().map(Distances::new),
+        }
     }
 
-    /// What all networks expect of the gaps of a block's rows, corrected: left in the block.
-    fn expect_gaps(
+    pub(super) fn is_tilted(&self) -> bool {
+        self.tilts.iter().any(Option::is_some)
+    }
+
+    /// What networks expect of the gaps of a block's rows, corrected and tilted: left in the block. `without` names a fitted row that does
+    /// not correct a row.
+    fn expect_gaps<'a>(
         &self,
+        members: impl ExactSizeIterator<Item = &'a [f32]>,
         of_table: (&View<'_>, &Rows<f32>),
-        of: &[usize],
-        gaps: &[&[Gap]],
-        (block, distances): &mut (Block<f32>, Option<Distances>),
+        (of, gaps): (&[usize], &[&[Gap]]),
+        show: impl Fn(usize, usize) -> bool,
+        without: impl Fn(usize) -> Option<usize>,
+        FillBuffers { block, one, distances }: &mut FillBuffers,
     ) {
-        self.expect(self.members.iter().map(Vec::as_slice), self.noise.view(), of_table, of, |_, _| true, block);
-        if let (Some(near), Some(distances)) = (&self.neighbours, distances) {
-            near.correct_block(of_table.1, gaps, block, distances, |_| None);
+        self.expect(members, self.noise.view(), of_table, of, &show, block);
+        let near = self.neighbours.as_ref().zip(distances.as_mut());
+        let near = near.map(|(near, distances)| (near, near.near_gaps(of_table.1, gaps, block, distances, without)));
+        let near = near.as_ref().map(|(near, lists)| (*near, lists.as_slice()));
+        let shifts = one.as_mut().map(|one| {
+            show_block(of_table.0, of_table.1, of, &show, one);
+            self.shifts(near, gaps, block, one)
+        });
+        if let Some((near, lists)) = near {
+            near.correct_block(lists, gaps, block);
+        }
+        if let Some(shifts) = shifts {
+            self.tilt_block(&shifts, gaps, block);
         }
     }
 
@@ -423,8 +471,8 @@ impl VaeImputer {
     ) -> Vec<Option<ExpectedError>> {
         let d = self.vae.heads.len();
         let rows = of_fit.1;
-        // Per column: squared errors (or wrong levels) of the fills and of the mean fill.
-        let mut errors: Vec<Vec<(f64, f64)>> = vec![Vec::new(); d];
+        // Per column: squared errors (or wrong levels) of the fills and of the mean fill, and what a cell like it counts for among the gaps.
+        let mut errors: Vec<Vec<(f64, f64, f64)>> = vec![Vec::new(); d];
         let alike = members.iter().all(|m| m.held.cells == members[0].held.cells);
         let judged = if alike { &members[..members.len().min(1)] } else { members };
         for Member { weights, held: HeldOut { cells, rows: held_rows, .. }, .. } in judged {
@@ -435,28 +483,29 @@ impl VaeImputer {
             let blocks = self.answer_blocks(
                 &gaps,
                 || self.fill_buffers(),
-                |(block, distances), of, gaps| {
-                    self.expect(networks().into_iter(), self.noise.view(), of_fit, of, |i, j| !cells[(i, j)], block);
-                    if let (Some(near), Some(distances)) = (&self.neighbours, distances) {
-                        near.correct_block(rows, gaps, block, distances, |i| kept.binary_search(&i).ok());
-                    }
+                |buffers, of, gaps| {
+                    let show = |i: usize, j: usize| !cells[(i, j)];
+                    let without = |i: usize| kept.binary_search(&i).ok();
+                    self.expect_gaps(networks().into_iter(), of_fit, (of, gaps), show, without, buffers);
+                    let block = &buffers.block;
                     let error = |(r, &(i, k)): (usize, &Gap)| {
                         let fill = self.point(k, block.outcomes(r, k));
+                        let odds = self.tilts[k].as_ref().map_or(1.0, |t| t.of(rows.target[(i, k)], self.is_number(k)).exp());
                         match &self.scaling.columns[k] {
                             number @ ColumnScaling::Number { .. } => {
                                 let truth = f64::from(rows.target[(i, k)]);
-                                (k, (number.to_model(fill) - truth).powi(2), truth * truth)
+                                (k, ((number.to_model(fill) - truth).powi(2), truth * truth, odds))
                             }
                             ColumnScaling::Levels { classes } => {
                                 let truth = f64::from(rows.place[(i, k)]);
-                                (k, f64::from(fill != truth), f64::from(classes.mode() as f64 != truth))
+                                (k, (f64::from(fill != truth), f64::from(classes.mode() as f64 != truth), odds))
                             }
                         }
                     };
                     gaps.iter().enumerate().flat_map(|(r, gaps)| gaps.iter().map(move |gap| (r, gap))).map(error).collect()
                 },
             );
-            blocks.into_iter().for_each(|(k, ours, mean)| errors[k].push((ours, mean)));
+            blocks.into_iter().for_each(|(k, error)| errors[k].push(error));
         }
         let mut out = vec![None; self.schema.columns().len()];
         let numbers = errors.iter().zip(&self.scaling.columns).filter(|(_, s)| matches!(s, ColumnScaling::Number { .. }));
@@ -485,34 +534,47 @@ fn tails(columns: impl Iterator<Item = Vec<f64>>) -> f64 {
 
 /// Mean and standard error of the held-out cells' errors; on the root scale for numbers, by the delta method, with tails no lighter
 /// than those of all columns of numbers; of levels as if two more cells were wrong and two right (Agresti & Coull 1998), so
-/// that none wrong of a few is not taken for certain.
-fn summary(scaling: &ColumnScaling, errors: &[(f64, f64)], tails: f64) -> Option<ExpectedError> {
-    let n = errors.len();
-    if n < 2 {
+/// that none wrong of a few is not taken for certain. Where gaps follow what their cells would have said, held-out cells count by how
+/// likely such a one is missing.
+fn summary(scaling: &ColumnScaling, errors: &[(f64, f64, f64)], tails: f64) -> Option<ExpectedError> {
+    let cells = errors.len();
+    if cells < 2 {
         return None;
     }
-    let mean = |f: fn(&(f64, f64)) -> f64| errors.iter().map(f).sum::<f64>() / n as f64;
+    let n = cells as f64;
+    let total: f64 = errors.iter().map(|e| e.2).sum();
+    // One on average; as many cells as they are worth.
+    let weighted = || errors.iter().map(|&(ours, mean_fill, weight)| (ours, mean_fill, weight * n / total));
+    let worth = n * n / weighted().map(|e| e.2 * e.2).sum::<f64>();
+    let mean = |f: fn((f64, f64, f64)) -> f64| weighted().map(|e| e.2 * f(e)).sum::<f64>() / n;
     let (ours, mean_fill) = (mean(|e| e.0), mean(|e| e.1));
     Some(match scaling {
         ColumnScaling::Number { sd, .. } => {
-            let variance = errors.iter().map(|e| (e.0 - ours).powi(2)).sum::<f64>() / (n - 1) as f64;
+            let variance = weighted().map(|e| e.2 * (e.0 - ours).powi(2)).sum::<f64>() / (n - 1.0);
             let variance = variance.max(tails * ours * ours);
             let rmse = ours.sqrt();
             ExpectedError {
                 error: rmse,
-                standard_error: (variance / n as f64).sqrt() / (2.0 * rmse.max(1e-12)),
+                standard_error: (variance / worth).sqrt() / (2.0 * rmse.max(1e-12)),
                 mean_fill: mean_fill.sqrt(),
-                cells: n,
+                cells,
                 unit: *sd,
             }
         }
         ColumnScaling::Levels { .. } => {
-            let all = n as f64 + 4.0;
-            let wrong = (ours * n as f64 + 2.0) / all;
+            let all = worth + 4.0;
+            let wrong = (ours * worth + 2.0) / all;
             let standard_error = (wrong * (1.0 - wrong) / all).sqrt();
-            ExpectedError { error: ours, standard_error, mean_fill, cells: n, unit: 1.0 }
+            ExpectedError { error: ours, standard_error, mean_fill, cells, unit: 1.0 }
         }
     })
+}
+
+/// Buffers of fills: of a block, of one where cells are tilted, and of distances where fills are corrected.
+pub(super) struct FillBuffers {
+    block: Block<f32>,
+    one: Option<Block<f32>>,
+    distances: Option<Distances>,
 }
 
 /// Draws tried before a value inside the bounds is drawn from what the law has there.
@@ -532,9 +594,10 @@ impl Imputer for VaeImputer {
                 &gaps,
                 || self.fill_buffers(),
                 |buffers, of, gaps| {
-                    self.expect_gaps((&self.view(), &rows), of, gaps, buffers);
+                    let members = self.members.iter().map(Vec::as_slice);
+                    self.expect_gaps(members, (&self.view(), &rows), (of, gaps), |_, _| true, |_| None, buffers);
                     let row = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
-                        gaps.iter().map(|&(_, k)| self.point(k, buffers.0.outcomes(r, k))).collect()
+                        gaps.iter().map(|&(_, k)| self.point(k, buffers.block.outcomes(r, k))).collect()
                     };
                     gaps.iter().enumerate().flat_map(row).collect()
                 },
@@ -558,7 +621,8 @@ impl Imputer for VaeImputer {
     }
 
     fn without_rows(&self) -> Option<Box<dyn Imputer>> {
-        self.neighbours.as_ref().map(|_| Box::new(self.clone().without_neighbours()) as Box<dyn Imputer>)
+        let as_observed = || VaeImputer { tilts: vec![None; self.tilts.len()], ..self.clone().without_neighbours() };
+        (self.neighbours.is_some() || self.is_tilted()).then(|| Box::new(as_observed()) as Box<dyn Imputer>)
     }
 }
 
@@ -567,13 +631,35 @@ impl VaeImputer {
     pub(super) fn picks(&self, table: &Table) -> Result<Option<Vec<Picks>>> {
         let Some(near) = &self.neighbours else { return Ok(None) };
         let rows: Rows<f32> = self.scaling.rows(table);
-        let of_block = |(block, distances): &mut (Block<f32>, Distances), of: &[usize], gaps: &[&[Gap]]| {
+        let of_block = |FillBuffers { block, one, distances }: &mut FillBuffers, of: &[usize], gaps: &[&[Gap]]| {
             let members = self.members.iter().map(Vec::as_slice);
             self.expect(members, self.noise.view(), (&self.view(), &rows), of, |_, _| true, block);
-            near.picks(&self.vae.heads, &rows, gaps, block, distances)
+            let distances = distances.as_mut().expect("there are neighbours");
+            let lists = near.near_gaps(&rows, gaps, block, distances, |_| None);
+            let tilts = one.as_mut().map_or_else(Vec::new, |one| {
+                show_block(&self.view(), &rows, of, |_, _| true, one);
+                let shifts = self.shifts(Some((near, &lists)), gaps, block, one);
+                let of_gap = |(&(_, k), shift): (&Gap, Shift)| (self.tilts[k].as_ref(), shift.own);
+                gaps.iter().copied().flatten().zip(shifts).map(of_gap).collect()
+            });
+            near.picks(&self.vae.heads, &lists, gaps, block, &tilts)
         };
-        let buffers = || (Block::new(&self.vae, AT_ONCE), Distances::new(near));
-        in_pool(self.threads, || self.answer_blocks(&gaps_by_row(table), buffers, of_block)).map(Some)
+        in_pool(self.threads, || self.answer_blocks(&gaps_by_row(table), || self.fill_buffers(), of_block)).map(Some)
+    }
+
+    /// By how much tilts move the expected number of each gap, model units; none where nothing is tilted.
+    fn number_shifts(&self, rows: &Rows<f32>, gaps: &[Gap]) -> Result<Vec<f64>> {
+        if !self.is_tilted() {
+            return Ok(Vec::new());
+        }
+        let of_block = |FillBuffers { block, one, .. }: &mut FillBuffers, of: &[usize], gaps: &[&[Gap]]| -> Vec<f64> {
+            let members = self.members.iter().map(Vec::as_slice);
+            self.expect(members, self.noise.view(), (&self.view(), rows), of, |_, _| true, block);
+            let one = one.as_mut().expect("something is tilted");
+            show_block(&self.view(), rows, of, |_, _| true, one);
+            self.shifts(None, gaps, block, one).into_iter().map(|shift| f64::from(shift.by)).collect()
+        };
+        in_pool(self.threads, || self.answer_blocks(gaps, || self.fill_buffers(), of_block))
     }
 
     /// The outputs of one latent point for each row of a block that has been shown, by a network and a draw of the linear model's
@@ -608,11 +694,13 @@ impl VaeImputer {
     ) -> Result<Vec<Cells>> {
         let rows: Rows<f32> = self.scaling.rows(table);
         let gaps = gaps_by_row(table);
+        let shifts = if self.donors.is_some() { self.number_shifts(&rows, &gaps)? } else { Vec::new() };
         let one_draw = |i: usize| {
             let Some(w) = self.members.get(i % self.members.len().max(1)) else { return table.constant_cells() };
             // Its own network, its own draw of the linear model's parameters.
             let linear = &self.linear.draws[i % self.linear.draws.len()];
             let view = View::of(&self.scaling, linear);
+            let tilts = self.drawn_tilts(i);
             let mut values = self.answer_blocks(
                 &gaps,
                 || Block::new(&self.vae, 1),
@@ -627,14 +715,15 @@ impl VaeImputer {
                     for (((gaps, rng), eta), noise) in gaps.iter().zip(&mut streams).zip(eta.rows()).zip(noises) {
                         let eta = eta.to_slice().expect("standard layout");
                         for &(_, k) in *gaps {
-                            values.push(self.draw_cell(k, &eta[self.vae.heads[k].eta.clone()], Some(noise[k]), rng));
+                            let eta = &eta[self.vae.heads[k].eta.clone()];
+                            values.push(self.draw_gap(tilts[k].as_ref(), k, eta, noise[k], rng));
                         }
                     }
                     values
                 },
             );
             if !self.linear.outcomes.is_empty() {
-                self.draw_candidates((w, linear), (&rows, &gaps), (seed, i), keys, &mut values);
+                self.draw_candidates((w, linear), &tilts, (&rows, &gaps), (seed, i), keys, &mut values);
             }
             for ((value, picks), &(row, k)) in values.iter_mut().zip(picks.unwrap_or_default()).zip(&gaps) {
                 if let Some(x) = picks.pick(seed, i, keys[row]) {
@@ -642,7 +731,8 @@ impl VaeImputer {
                 }
             }
             if let Some(donors) = &self.donors {
-                let expected = self.expected_numbers(std::slice::from_ref(w), (&view, &rows), &gaps, |_| true);
+                let mut expected = self.expected_numbers(std::slice::from_ref(w), (&view, &rows), &gaps, |_| true);
+                expected.iter_mut().zip(&shifts).for_each(|(x, shift)| *x += shift);
                 let matched = values.iter_mut().zip(&gaps).zip(expected).filter(|((_, gap), _)| donors.has(gap.1));
                 matched.for_each(|((value, &(row, k)), x)| *value = donors.draw(k, x, &mut cell_stream(seed, i, keys[row], k)));
             }
@@ -665,7 +755,7 @@ mod tests {
         let tails = tails([tame.clone(), wild, vec![0.0; 9], vec![5.0]].into_iter());
         assert!((tails - want).abs() < 1e-12, "{tails} {want}");
         let number = crate::data::scaling::number_scaling((0..60).map(f64::from).collect(), 16);
-        let errors: Vec<(f64, f64)> = tame.iter().map(|&e| (e, 4.0)).collect();
+        let errors: Vec<(f64, f64, f64)> = tame.iter().map(|&e| (e, 4.0, 1.0)).collect();
         let e = summary(&number, &errors, tails).unwrap();
         assert!((e.error - 1.0).abs() < 1e-12 && (e.mean_fill - 2.0).abs() < 1e-12);
         assert!((e.standard_error - (want / 30.0).sqrt() / 2.0).abs() < 1e-12, "{e:?}");

@@ -49,7 +49,7 @@ use real::{Gaussian, LogNormal, StudentT};
 pub(crate) use special::log_sum_exp;
 
 /// ln of the scale of real, ordinal and discretised laws stays within ± this.
-const LN_SCALE_LIMIT: f64 = 4.0;
+pub(crate) const LN_SCALE_LIMIT: f64 = 4.0;
 
 /// The distribution of one cell given the decoder's outputs `eta` of its column, `eta.len() == width()`.
 pub(crate) trait Likelihood<F: Real> {

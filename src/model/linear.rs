@@ -385,7 +385,7 @@ impl FactorAnalysis {
 
 /// Entries of the lower triangle of a matrix of so many rows.
 #[inline(always)]
-const fn triangle(k: usize) -> usize {
+pub(super) const fn triangle(k: usize) -> usize {
     k * (k + 1) / 2
 }
 
@@ -403,7 +403,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 /// The Cholesky factor L of a positive definite matrix, in its place: lower triangles, row by row.
 #[inline(always)]
-fn factor(a: &mut [f64], k: usize) {
+pub(super) fn factor(a: &mut [f64], k: usize) {
     for i in 0..k {
         let (above, row) = a.split_at_mut(triangle(i));
         for j in 0..i {
@@ -417,7 +417,7 @@ fn factor(a: &mut [f64], k: usize) {
 
 /// b ← L⁻¹ b.
 #[inline(always)]
-fn solve_lower(l: &[f64], b: &mut [f64]) {
+pub(super) fn solve_lower(l: &[f64], b: &mut [f64]) {
     for i in 0..b.len() {
         let row = &l[triangle(i)..triangle(i + 1)];
         b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
@@ -426,7 +426,7 @@ fn solve_lower(l: &[f64], b: &mut [f64]) {
 
 /// b ← L⁻ᵀ b.
 #[inline(always)]
-fn solve_upper(l: &[f64], b: &mut [f64]) {
+pub(super) fn solve_upper(l: &[f64], b: &mut [f64]) {
     for i in (0..b.len()).rev() {
         let row = &l[triangle(i)..triangle(i + 1)];
         b[i] /= row[i];

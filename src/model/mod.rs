@@ -13,6 +13,7 @@
 pub(crate) mod bound;
 pub(crate) mod curvature;
 pub(crate) mod linear;
+pub(crate) mod missingness;
 pub(crate) mod net;
 pub(crate) mod posterior;
 

@@ -94,7 +94,7 @@ fn matrix(n: usize, d: usize, value: impl Fn(usize, usize) -> f64, shown: impl F
     DataFrame::new(n, (0..d).map(column).collect()).unwrap()
 }
 
-fn numbers(seed: u64, n: usize, normal: bool) -> Vec<f64> {
+pub(crate) fn numbers(seed: u64, n: usize, normal: bool) -> Vec<f64> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     (0..n).map(|_| if normal { rng.sample(StandardNormal) } else { rng.random() }).collect()
 }

@@ -324,7 +324,9 @@ fn of_damage() -> Vec<String> {
         kept.extend_from_slice(&data[from..to]);
         tensors[&name]["data_offsets"] = json!([start, kept.len()]);
     }
+    let tilts = json!([{"log_odds": [1.0], "errors": [0.1]}]);
     vec![
+        refused(&changed(&file, |m| m["tilts"] = tilts)),
         header(&|h| h["__metadata__"]["lacuna"] = json!("{")),
         metadata("/columns/0/name", json!("y")),
         metadata("/columns/0/kind", json!("binary")),
@@ -423,6 +425,7 @@ fn constructed() -> Vec<String> {
         Warning::TimeLimit { epochs: 3, planned: 90 },
         Warning::NotFinite { column: "x".into(), epochs: 3, planned: 90 },
         Warning::NothingHeldOut,
+        Warning::NotAtRandom { columns: ["x", "y", "z", "u"].map(String::from).to_vec() },
     ];
     errors.map(|e| Error::from(e).to_string()).into_iter().chain(warnings.map(|w| w.to_string())).collect()
 }

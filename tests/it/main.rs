@@ -12,6 +12,7 @@ mod errors;
 mod examples;
 mod imputers;
 mod layering;
+mod missingness;
 mod neighbours;
 mod numbers;
 mod properties;

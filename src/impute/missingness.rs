@@ -1,0 +1,277 @@
+//! Gaps that follow what their cells would have said: which columns have them, and what that makes of fills and draws.
+
+use ndarray::{Array2, ArrayView1, Axis, s};
+use ndarray_rand::rand::seq::index::sample;
+use rayon::prelude::*;
+
+use crate::data::scaling::Rows;
+use crate::impute::Gap;
+use crate::impute::neighbours::{Near, Neighbours};
+use crate::impute::support::place;
+use crate::impute::vae::VaeImputer;
+use crate::kernel::bounded;
+use crate::likelihood::{Law, Likelihood};
+use crate::model::linear::start::View;
+use crate::model::missingness::{FAR, Gaps, Own, Tilt, Verdict, standardised};
+use crate::model::posterior::{BLOCK, Block};
+use crate::rng::{Purpose, Stream, normals, pair, stream};
+
+/// Rows that are looked at: so many at most, fewer of wide tables, none where not that many are left.
+const ROWS_MOST: usize = 2000;
+const ROWS_LEAST: usize = 200;
+const WORK: usize = 20_000_000;
+/// Rows with a gap, and without, that a column is judged by.
+const CELLS_LEAST: usize = 30;
+/// A table loses its cells by what they say where that explains the gaps of several columns better, each by so many nats (very strong
+/// evidence: Kass & Raftery 1995), and of a third of those whose gaps are not completely at random. A single column may have a cause
+/// that looks alike. In such a table any column is tilted whose gaps are explained better so.
+const EVIDENCE: f64 = 5.0;
+const COLUMNS_LEAST: usize = 3;
+/// Latent points by which a number's distribution is told, in antithetic pairs; and the normal noise there, four of it at each: the
+/// medians of the upper eight sixteenths of a normal distribution, to a variance of one.
+const POINTS: usize = 4;
+const NOISE: [f64; 2 * POINTS] = [0.0816, 0.2468, 0.4186, 0.6025, 0.8078, 1.0509, 1.3714, 1.9381];
+/// Candidates of a drawn number.
+const CANDIDATES: usize = 16;
+
+impl VaeImputer {
+    /// Per column, how its gaps follow its own values; `None` where they do not, or where nothing tells.
+    pub(super) fn find_tilts(&self, of_fit: (&View<'_>, &Rows<f32>)) -> Vec<Option<Tilt>> {
+        let rows = of_fit.1;
+        let (n, d) = rows.target.dim();
+        let none = || vec![None; d];
+        let gaps: Vec<bool> = rows.target.columns().into_iter().map(|cells| cells.iter().any(|x| x.is_nan())).collect();
+        if gaps.iter().filter(|g| **g).count() < COLUMNS_LEAST || self.members.is_empty() {
+            return none();
+        }
+        let outcomes: usize = self.vae.heads.iter().map(|h| Likelihood::<f32>::outcomes(&h.law)).sum();
+        let kept = n.min(ROWS_MOST).min(WORK / ((outcomes + 2 * d) * d));
+        if kept < ROWS_LEAST {
+            return none();
+        }
+        let mut of = sample(&mut stream(self.seed, Purpose::Missingness, 0), n, kept).into_vec();
+        of.sort_unstable();
+        let verdict = |j: usize| -> Option<Verdict> {
+            let missing: Vec<bool> = of.iter().map(|&i| rows.target[(i, j)].is_nan()).collect();
+            let cells = missing.iter().filter(|m| **m).count();
+            if cells.min(kept - cells) < CELLS_LEAST {
+                return None;
+            }
+            let (own, terms) = self.told_by_others(of_fit, &of, j);
+            Some(Gaps { missing, terms, own }.judge())
+        };
+        let verdicts: Vec<Option<Verdict>> = (0..d).into_par_iter().map(|j| gaps[j].then(|| verdict(j)).flatten()).collect();
+        let explained = verdicts.iter().flatten().filter(|v| v.explained > EVIDENCE).count();
+        let by_own = verdicts.iter().flatten().filter(|v| v.evidence > EVIDENCE).count();
+        if by_own < COLUMNS_LEAST || 3 * by_own < explained {
+            return none();
+        }
+        verdicts.into_iter().map(|v| v.filter(|v| v.evidence > 0.0).map(|v| v.tilt)).collect()
+    }
+
+    /// Of some rows what a column's cells are like given the others, and what of the others may explain its gaps at random: numbers and
+    /// their squares and which level it is, all completed without the column itself, and which cells are missing.
+    fn told_by_others(&self, (view, rows): (&View<'_>, &Rows<f32>), of: &[usize], j: usize) -> (Own, Array2<f64>) {
+        let no_noise = Array2::zeros((1, self.vae.latent));
+        let ask = |block: &mut Block<f32>, of: &[usize]| -> Vec<(Vec<f64>, Vec<f64>)> {
+            let members = self.members.iter().map(Vec::as_slice);
+            self.expect(members, no_noise.view(), (view, rows), of, |_, shown| shown != j, block);
+            let mut out: Vec<_> =
+                (0..of.len()).map(|r| (Vec::new(), self.completed(rows.target.row(of[r]), j, r, block))).collect();
+            if self.is_number(j) {
+                let places: Vec<(usize, usize)> = (0..of.len()).map(|r| (r, j)).collect();
+                let all = self.may_be(&places, block);
+                out.iter_mut().zip(all).for_each(|(out, all)| out.0 = all.map(f64::from).to_vec());
+            } else {
+                out.iter_mut()
+                    .enumerate()
+                    .for_each(|(r, out)| out.0 = block.outcomes(r, j).iter().map(|&p| f64::from(p)).collect());
+            }
+            out
+        };
+        let all = of.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, 1), ask).flatten_iter();
+        let (own, terms): (Vec<Vec<f64>>, Vec<Vec<f64>>) = all.unzip();
+        let table = |rows: Vec<Vec<f64>>| {
+            let each = rows.first().map_or(0, Vec::len);
+            Array2::from_shape_vec((rows.len(), each), rows.concat()).expect("as many a row")
+        };
+        let terms: Vec<_> = table(terms).columns().into_iter().filter_map(standardised).collect();
+        let views: Vec<_> = terms.iter().map(|x| x.view()).collect();
+        let terms = ndarray::stack(Axis(1), &views).unwrap_or_else(|_| Array2::zeros((of.len(), 0)));
+        let own = if self.is_number(j) { Own::Number(table(own)) } else { Own::Levels(table(own)) };
+        (own, terms)
+    }
+
+    /// The terms of a row of a block, of all columns but one.
+    fn completed(&self, cells: ArrayView1<f32>, but: usize, r: usize, block: &Block<f32>) -> Vec<f64> {
+        let mut out = Vec::new();
+        for (j, &x) in cells.iter().enumerate().filter(|(j, _)| *j != but) {
+            match block.outcomes(r, j) {
+                [number] => {
+                    let x = f64::from(if x.is_nan() { *number } else { x }).clamp(-FAR, FAR);
+                    out.extend([x, x * x]);
+                }
+                levels if x.is_nan() => out.extend(levels.iter().map(|&p| f64::from(p))),
+                levels => out.extend((0..levels.len()).map(|l| f64::from(u8::from(l == x as usize)))),
+            }
+            out.push(f64::from(u8::from(x.is_nan())));
+        }
+        out
+    }
+
+    /// Numbers that stand for the distribution of some gaps of a block that has been shown, (row of the block, column): in model units, the
+    /// same for a row whatever its company.
+    fn may_be(&self, gaps: &[(usize, usize)], block: &mut Block<f32>) -> Vec<[f32; 4 * POINTS]> {
+        let latents = normals((POINTS / 2, self.vae.latent), &mut stream(self.seed, Purpose::Missingness, 1)) * self.spread();
+        let mut out = vec![[0.0; 4 * POINTS]; gaps.len()];
+        for i in 0..POINTS {
+            let noise = [NOISE[i], -NOISE[i], NOISE[2 * POINTS - 1 - i], -NOISE[2 * POINTS - 1 - i]];
+            let sign = if i < POINTS / 2 { 1.0 } else { -1.0 };
+            let latent = latents.row(i % (POINTS / 2)).mapv(|x| sign * x);
+            let latents = latent.broadcast((BLOCK, self.vae.latent)).expect("a row");
+            let eta = block.draw(&self.vae, &self.members[i % self.members.len()], latents);
+            for (out, &(r, j)) in out.iter_mut().zip(gaps) {
+                let head = &self.vae.heads[j];
+                let eta = eta.slice(s![r, head.eta.clone()]);
+                let rng = &mut stream(self.seed, Purpose::Missingness, 2 + i as u64);
+                let eta = eta.to_slice().expect("standard layout");
+                out[4 * i..][..4].iter_mut().zip(noise).for_each(|(x, e)| *x = head.law.sample_with(eta, e, rng));
+            }
+        }
+        out
+    }
+
+    /// By how much the expected number of each gap of a block is larger for the column's tilt, where it has one; and the logarithm of what
+    /// the tilt makes of the probability of the networks' own draws. `near`: what draws may take instead.
+    pub(super) fn shifts(
+        &self,
+        near: Option<(&Neighbours, &[Near])>,
+        gaps: &[&[Gap]],
+        block: &Block<f32>,
+        one: &mut Block<f32>,
+    ) -> Vec<Shift> {
+        let places: Vec<(usize, usize)> =
+            gaps.iter().enumerate().flat_map(|(r, gaps)| gaps.iter().map(move |&(_, j)| (r, j))).collect();
+        let asked: Vec<(usize, usize)> = places.iter().copied().filter(|&(_, j)| self.tilted_number(j).is_some()).collect();
+        let may_be = self.may_be(&asked, one);
+        let (mut next, mut weights) = (may_be.iter(), Vec::new());
+        let of = |(r, j): (usize, usize)| {
+            let Some(tilt) = &self.tilts[j] else { return Shift::default() };
+            let expected = block.outcomes(r, j);
+            if !self.is_number(j) {
+                let own: f64 = expected.iter().enumerate().map(|(l, &p)| f64::from(p) * tilt.of(l as f32, false).exp()).sum();
+                return Shift { by: 0.0, own: own.ln() };
+            }
+            let numbers = next.next().expect("one each");
+            let mut sums = Sums::default();
+            let mut own_share = 1.0;
+            if let Some((near, lists)) = near
+                && let Some(kernel) = near.kernels.drawn
+            {
+                near.weights(j, &lists[r], expected, kernel, &mut weights);
+                own_share = f64::from(kernel.share);
+                for &(k, w) in &weights {
+                    sums.add(near.value(k, j, &self.vae.heads[j].law, expected, near.kernels.wider), f64::from(w), tilt);
+                }
+            }
+            let mut own = Sums::default();
+            numbers.iter().for_each(|&x| own.add(x, own_share / numbers.len() as f64, tilt));
+            let ln_own = (own.tilted / own.plain).ln();
+            sums.join(&own);
+            Shift { by: sums.shift() as f32, own: ln_own }
+        };
+        places.into_iter().map(of).collect()
+    }
+
+    fn tilted_number(&self, j: usize) -> Option<&Tilt> {
+        self.tilts[j].as_ref().filter(|_| self.is_number(j))
+    }
+
+    pub(super) fn is_number(&self, j: usize) -> bool {
+        Likelihood::<f32>::outcomes(&self.vae.heads[j].law) == 1
+    }
+
+    /// The tilts of a draw.
+    pub(super) fn drawn_tilts(&self, draw: usize) -> Vec<Option<Tilt>> {
+        let mut rng = stream(self.seed, Purpose::Missingness, pair(draw as u64, 3));
+        self.tilts.iter().map(|tilt| tilt.as_ref().map(|tilt| tilt.drawn(&mut rng))).collect()
+    }
+
+    /// Tilts what a block expects of gaps, by their shifts.
+    pub(super) fn tilt_block(&self, shifts: &[Shift], gaps: &[&[Gap]], block: &mut Block<f32>) {
+        let places = gaps.iter().enumerate().flat_map(|(r, gaps)| gaps.iter().map(move |&(_, j)| (r, j)));
+        for ((r, j), shift) in places.zip(shifts) {
+            let Some(tilt) = &self.tilts[j] else { continue };
+            let outcomes = block.outcomes_mut(r, j);
+            if let [number] = outcomes {
+                *number += shift.by;
+                continue;
+            }
+            outcomes.iter_mut().zip(&tilt.log_odds).for_each(|(p, t)| *p *= t.exp() as f32);
+            let total: f32 = outcomes.iter().sum();
+            outcomes.iter_mut().for_each(|p| *p /= total);
+        }
+    }
+
+    /// One draw of a gap from its head's outputs, as [`VaeImputer::draw_cell`], by the column's tilt.
+    pub(super) fn draw_gap(&self, tilt: Option<&Tilt>, k: usize, eta: &[f32], first: f64, rng: &mut Stream) -> f64 {
+        let Some(tilt) = tilt else { return self.draw_cell(k, eta, Some(first), rng) };
+        let law = &self.vae.heads[k].law;
+        let mut eta = eta.to_vec();
+        if !self.is_number(k) {
+            let log_odds: Vec<f32> = tilt.log_odds.iter().map(|&t| t as f32).collect();
+            law.start(&log_odds, &mut eta);
+            return self.draw_cell(k, &eta, Some(first), rng);
+        }
+        if let (Law::Gaussian(_), Some(at)) = (law, law.scale_output()) {
+            // A normal distribution, tilted, is another with the same variance.
+            let sd = bounded(eta[at], crate::likelihood::LN_SCALE_LIMIT).0.exp();
+            let far = FAR as f32 * sd;
+            eta[0] += (tilt.log_odds[0] as f32 * sd * sd).clamp(-far, far);
+            return self.draw_cell(k, &eta, Some(first), rng);
+        }
+        let candidates: [f64; CANDIDATES] = std::array::from_fn(|i| self.draw_cell(k, &eta, (i == 0).then_some(first), rng));
+        let scaling = &self.scaling.columns[k];
+        let weights = candidates.map(|x| tilt.of(scaling.to_model(x) as f32, true).exp());
+        candidates[place(&weights, rng)]
+    }
+}
+
+/// What a tilt makes of a gap.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shift {
+    /// Of the expected number, in model units.
+    pub by: f32,
+    /// Of the logarithm of what the networks' own draws count for.
+    pub own: f64,
+}
+
+/// Sums over values with weights, as they are and tilted.
+#[derive(Default)]
+struct Sums {
+    plain: f64,
+    plain_first: f64,
+    tilted: f64,
+    tilted_first: f64,
+}
+
+impl Sums {
+    fn add(&mut self, x: f32, weight: f64, tilt: &Tilt) {
+        let tilted = weight * tilt.of(x, true).exp();
+        self.plain += weight;
+        self.plain_first += weight * f64::from(x);
+        self.tilted += tilted;
+        self.tilted_first += tilted * f64::from(x);
+    }
+
+    fn join(&mut self, other: &Sums) {
+        self.plain += other.plain;
+        self.plain_first += other.plain_first;
+        self.tilted += other.tilted;
+        self.tilted_first += other.tilted_first;
+    }
+
+    fn shift(&self) -> f64 {
+        self.tilted_first / self.tilted - self.plain_first / self.plain
+    }
+}

@@ -1,0 +1,403 @@
+//! Whether the gaps of a column follow what its cells would have said (missing not at random), and how.
+//!
+//! ```text
+//! ln odds(x_j is missing | row) = a + b · u + t · s(x_j)
+//!
+//! u: what the other columns say, and whether they do       s: a number, in standard deviations; of levels, which it is
+//! ```
+//! x_j is not known where it is missing. But by Bayes' rule the odds given the others alone are those averaged over what x_j could be,
+//!
+//! ```text
+//! odds(x_j is missing | u) = e^(a + b · u)  E[e^(t · s(x_j)) | u, x_j is observed]
+//! p(x_j | u, missing) ∝ p(x_j | u, observed) e^(t · s(x_j))
+//! ```
+//! and the model says what x_j is like given the others where it is observed. So t can be told from the rows' gaps, as far as gaps at random
+//! need more terms to say the same; and where t is known, gaps are filled by the second line: exponential tilting (Kim & Yu 2011), with
+//! which Lacuna answers what a self-masking model (Ipsen, Mattei & Frellsen 2021) is trained for.
+//!
+//! Both are an explanation of the same flags. The simpler is taken, by Schwarz's criterion; gaps at random have every first choice of terms.
+
+use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray_rand::rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+use crate::model::linear::{factor, solve_lower, solve_upper, triangle};
+use crate::rng::Stream;
+
+/// Numbers count as no farther out than this in what gaps follow, in standard deviations.
+pub(crate) const FAR: f64 = 3.0;
+/// Terms of the other columns, at most.
+const TERMS_MOST: usize = 16;
+/// The precision of a normal prior of t.
+const PRIOR: f64 = 1.0;
+/// Newton's steps, at most, and the gain of one that ends them.
+const STEPS: usize = 30;
+const ENOUGH: f64 = 1e-6;
+
+/// How the odds of a gap depend on what the cell would have said: t.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tilt {
+    /// Of a number one slope, of levels an entry each.
+    pub log_odds: Vec<f64>,
+    /// Their standard errors.
+    pub errors: Vec<f64>,
+}
+
+impl Tilt {
+    /// ln odds of a cell, but for a constant: a number in model units, or a class.
+    pub fn of(&self, x: f32, number: bool) -> f64 {
+        if number { self.log_odds[0] * f64::from(x).clamp(-FAR, FAR) } else { self.log_odds[x as usize] }
+    }
+
+    /// Another that the gaps say as well.
+    pub fn drawn(&self, rng: &mut Stream) -> Tilt {
+        let one = |(t, error): (&f64, &f64)| -> f64 {
+            let e: f64 = StandardNormal.sample(rng);
+            t + error * e
+        };
+        Tilt { log_odds: self.log_odds.iter().zip(&self.errors).map(one).collect(), errors: self.errors.clone() }
+    }
+
+    /// Whether a fit can give it for a column of so many classes, or one number; a file may say anything.
+    pub fn is_sound(&self, entries: usize) -> bool {
+        self.log_odds.len() == entries
+            && self.errors.len() == entries
+            && self.log_odds.iter().chain(&self.errors).all(|x| x.is_finite() && x.abs() < 100.0)
+    }
+}
+
+/// What x_j is like given the others where it is observed, a row each.
+pub(crate) enum Own {
+    /// (n, some): numbers that it may be, all as probable, in model units.
+    Number(Array2<f64>),
+    /// (n, levels): probabilities.
+    Levels(Array2<f64>),
+}
+
+impl Own {
+    fn len(&self) -> usize {
+        match self {
+            Own::Number(_) => 1,
+            Own::Levels(p) => p.ncols(),
+        }
+    }
+
+    /// ln E[e^(t · s)] of a row; writes E[s] under the tilted probabilities, its gradient. Of levels `odds` are e^t.
+    fn at(&self, i: usize, t: &[f64], odds: &[f64], gradient: &mut [f64]) -> f64 {
+        match self {
+            Own::Number(x) => {
+                let (mut sum, mut first) = (0.0, 0.0);
+                for x in x.row(i) {
+                    let s = x.clamp(-FAR, FAR);
+                    let e = (t[0] * s).exp();
+                    sum += e;
+                    first += e * s;
+                }
+                gradient[0] = first / sum;
+                (sum / x.ncols() as f64).ln()
+            }
+            Own::Levels(p) => {
+                gradient.iter_mut().zip(p.row(i)).zip(odds).for_each(|((g, p), odds)| *g = p * odds);
+                let sum: f64 = gradient.iter().sum();
+                gradient.iter_mut().for_each(|g| *g /= sum);
+                sum.ln()
+            }
+        }
+    }
+}
+
+/// The flags of a column's gaps, and what may explain them.
+pub(crate) struct Gaps {
+    pub missing: Vec<bool>,
+    /// (n, terms): what the other columns say, each term with mean zero and variance one.
+    pub terms: Array2<f64>,
+    pub own: Own,
+}
+
+/// How the flags are explained best.
+pub(crate) struct Verdict {
+    pub tilt: Tilt,
+    /// By how much that is better than any explanation at random, nats.
+    pub evidence: f64,
+    /// By how much any explanation is better than none.
+    pub explained: f64,
+}
+
+/// An explanation: its terms, and Newton's method where it ended.
+struct Explained {
+    chosen: Vec<usize>,
+    coefficients: Vec<f64>,
+    /// The log likelihood less Schwarz's penalty.
+    score: f64,
+    at: At,
+}
+
+/// The penalised log likelihood at some coefficients.
+struct At {
+    value: f64,
+    log_likelihood: f64,
+    gradient: Vec<f64>,
+    /// Minus the second derivatives: a lower triangle.
+    curvature: Vec<f64>,
+    /// Per row, the design, the residual and the weight.
+    design: Array2<f64>,
+    residual: Array1<f64>,
+    weight: Array1<f64>,
+}
+
+impl Gaps {
+    /// Compares gaps that follow the cell itself with gaps at random.
+    pub fn judge(&self) -> Verdict {
+        let nothing = self.explain(Vec::new(), false);
+        let none = nothing.score;
+        let (random, own) = (self.with_terms(nothing), self.with_terms(self.explain(Vec::new(), true)));
+        let entries = self.own.len();
+        let first = own.coefficients.len() - entries;
+        let mut log_odds = own.coefficients[first..].to_vec();
+        let mut errors = variances(&own.at.curvature, own.coefficients.len())[first..].to_vec();
+        errors.iter_mut().for_each(|v| *v = v.sqrt());
+        if entries > 1 {
+            // Only differences count.
+            let mean = log_odds.iter().sum::<f64>() / entries as f64;
+            log_odds.iter_mut().for_each(|t| *t -= mean);
+        }
+        let explained = own.score.max(random.score) - none;
+        Verdict { tilt: Tilt { log_odds, errors }, evidence: own.score - random.score, explained }
+    }
+
+    /// With further terms of the other columns, as long as the score gains.
+    fn with_terms(&self, mut explained: Explained) -> Explained {
+        while explained.chosen.len() < TERMS_MOST {
+            let Some(term) = self.best_term(&explained) else { break };
+            let chosen = [&explained.chosen[..], &[term]].concat();
+            let own = explained.coefficients.len() > 1 + explained.chosen.len();
+            let next = self.explain(chosen, own);
+            if next.score <= explained.score {
+                break;
+            }
+            explained = next;
+        }
+        explained
+    }
+
+    /// The term that the score statistic (Rao 1948) says gains most.
+    fn best_term(&self, Explained { chosen, at, .. }: &Explained) -> Option<usize> {
+        let k = at.design.ncols();
+        let mut l = at.curvature.clone();
+        factor(&mut l, k);
+        let weighted = &at.design * &at.weight.view().insert_axis(Axis(1));
+        let (slopes, cross) = (self.terms.t().dot(&at.residual), self.terms.t().dot(&weighted));
+        let mut own = vec![0.0; slopes.len()];
+        for (u, w) in self.terms.rows().into_iter().zip(&at.weight) {
+            own.iter_mut().zip(u).for_each(|(own, u)| *own += w * u * u);
+        }
+        let gain = |term: usize| -> f64 {
+            let mut cross = cross.row(term).to_vec();
+            solve_lower(&l, &mut cross);
+            let left = own[term] - cross.iter().map(|c| c * c).sum::<f64>();
+            if left > 1e-6 * own[term] { slopes[term] * slopes[term] / left } else { 0.0 }
+        };
+        let gains = (0..slopes.len()).filter(|term| !chosen.contains(term)).map(|term| (term, gain(term)));
+        gains.reduce(|a, b| if b.1 > a.1 { b } else { a }).filter(|best| best.1 > 0.0).map(|best| best.0)
+    }
+
+    /// Maximum likelihood by Newton's method.
+    fn explain(&self, chosen: Vec<usize>, own: bool) -> Explained {
+        let n = self.missing.len() as f64;
+        let share = (self.missing.iter().filter(|m| **m).count() as f64 / n).clamp(1e-3, 1.0 - 1e-3);
+        let entries = if own { self.own.len() } else { 0 };
+        let mut coefficients = vec![0.0; 1 + chosen.len() + entries];
+        coefficients[0] = (share / (1.0 - share)).ln();
+        let mut at = self.at(&chosen, &coefficients);
+        for _ in 0..STEPS {
+            let mut step = at.gradient.clone();
+            let mut l = at.curvature.clone();
+            factor(&mut l, step.len());
+            solve_lower(&l, &mut step);
+            solve_upper(&l, &mut step);
+            let halves = (0..12).map(|h| 0.5f64.powi(h)).find_map(|part| {
+                let next: Vec<f64> = coefficients.iter().zip(&step).map(|(c, s)| c + part * s).collect();
+                let there = self.at(&chosen, &next);
+                (there.value > at.value).then_some((next, there))
+            });
+            let Some((next, there)) = halves else { break };
+            let gain = there.value - at.value;
+            (coefficients, at) = (next, there);
+            if gain < ENOUGH {
+                break;
+            }
+        }
+        let free = match entries {
+            0 => 0.0,
+            entries => {
+                let all = variances(&at.curvature, coefficients.len());
+                all[coefficients.len() - entries..].iter().map(|v| 1.0 - PRIOR * v).sum()
+            }
+        };
+        let score = at.log_likelihood - 0.5 * (1.0 + chosen.len() as f64 + free) * n.ln();
+        Explained { chosen, coefficients, score, at }
+    }
+
+    fn at(&self, chosen: &[usize], coefficients: &[f64]) -> At {
+        let (n, k) = (self.missing.len(), coefficients.len());
+        let first = 1 + chosen.len();
+        let mut design = Array2::zeros((n, k));
+        let (mut residual, mut weight) = (Array1::zeros(n), Array1::zeros(n));
+        let odds: Vec<f64> = coefficients[first..].iter().map(|t| t.exp()).collect();
+        let mut log_likelihood = 0.0;
+        for i in 0..n {
+            let mut row = design.row_mut(i);
+            let row = row.as_slice_mut().expect("standard layout");
+            row[0] = 1.0;
+            chosen.iter().zip(&mut row[1..first]).for_each(|(&term, x)| *x = self.terms[(i, term)]);
+            let mut eta: f64 = row[..first].iter().zip(coefficients).map(|(x, c)| x * c).sum();
+            if first < k {
+                eta += self.own.at(i, &coefficients[first..], &odds, &mut row[first..]);
+            }
+            let p = 1.0 / (1.0 + (-eta).exp());
+            // ln(1 + e^η), without overflow.
+            let softplus = eta.max(0.0) + (-eta.abs()).exp().ln_1p();
+            log_likelihood += if self.missing[i] { eta } else { 0.0 } - softplus;
+            residual[i] = f64::from(u8::from(self.missing[i])) - p;
+            weight[i] = p * (1.0 - p);
+        }
+        let mut gradient = design.t().dot(&residual).to_vec();
+        let weighted = &design * &weight.view().insert_axis(Axis(1));
+        let full = design.t().dot(&weighted);
+        let mut curvature = vec![0.0; triangle(k)];
+        for a in 0..k {
+            (0..=a).for_each(|b| curvature[triangle(a) + b] = full[(a, b)]);
+            // Terms that say the same are told apart.
+            curvature[triangle(a + 1) - 1] += 1e-9 * n as f64;
+        }
+        let mut value = log_likelihood;
+        for a in first..k {
+            value -= 0.5 * PRIOR * coefficients[a].powi(2);
+            gradient[a] -= PRIOR * coefficients[a];
+            curvature[triangle(a + 1) - 1] += PRIOR;
+        }
+        At { value, log_likelihood, gradient, curvature, design, residual, weight }
+    }
+}
+
+/// The diagonal of the inverse of a lower triangle's matrix of `k` rows.
+fn variances(curvature: &[f64], k: usize) -> Vec<f64> {
+    let mut l = curvature.to_vec();
+    factor(&mut l, k);
+    let of = |a: usize| -> f64 {
+        let mut e = vec![0.0; k];
+        e[a] = 1.0;
+        solve_lower(&l, &mut e);
+        e.iter().map(|x| x * x).sum()
+    };
+    (0..k).map(of).collect()
+}
+
+/// A term with mean zero and variance one; `None` where it does not vary.
+pub(crate) fn standardised(x: ArrayView1<f64>) -> Option<Array1<f64>> {
+    let n = x.len() as f64;
+    let mean = x.sum() / n;
+    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    (variance > 1e-12).then(|| x.mapv(|x| (x - mean) / variance.sqrt()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, normals, stream};
+    use ndarray::{concatenate, s};
+    use ndarray_rand::rand::Rng;
+
+    const N: usize = 2000;
+    /// Of x given the others, x = √(1 − SD²) of their direction + SD of noise.
+    const SD: f64 = 0.7;
+
+    /// Rows of three columns: what the others say, a number that they tell half of, and whether it is missing by the given log odds.
+    fn table(seed: u64, log_odds: impl Fn(f64, &[f64]) -> f64) -> Gaps {
+        let mut rng = stream(seed, Purpose::Ampute, 9);
+        let u = normals((N, 3), &mut rng).mapv(f64::from);
+        let direction = |u: &[f64]| (1.0 - SD * SD).sqrt() * (u[0] + u[1] + u[2]) / 3f64.sqrt();
+        // Sixteen quantiles of a normal distribution, to a variance of one.
+        let upper = [0.0816, 0.2468, 0.4186, 0.6025, 0.8078, 1.0509, 1.3714, 1.9381];
+        let noise: Vec<f64> = upper.iter().flat_map(|&e| [e, -e]).collect();
+        let (mut missing, mut of_observed) = (Vec::new(), Array2::zeros((N, 16)));
+        let e = normals((N, 1), &mut rng).mapv(f64::from);
+        // Where t is not zero, x given the others and observed is not the normal distribution below, but that one reweighted.
+        for i in 0..N {
+            let u = u.row(i).to_vec();
+            let mean = direction(&u);
+            let chance = |x: f64| 1.0 / (1.0 + (-log_odds(x, &u)).exp());
+            missing.push(rng.random::<f64>() < chance(mean + SD * e[(i, 0)]));
+            // By the seen share of each quantile, drawn anew from sixteen of them.
+            let atoms: Vec<f64> = noise.iter().map(|z| mean + SD * z).collect();
+            let weights: Vec<f64> = atoms.iter().map(|&x| 1.0 - chance(x)).collect();
+            let total: f64 = weights.iter().sum();
+            let mut order: Vec<usize> = (0..16).collect();
+            order.sort_by(|&a, &b| atoms[a].total_cmp(&atoms[b]));
+            for k in 0..16 {
+                let mut left = (k as f64 + 0.5) / 16.0 * total;
+                let at = order.iter().copied().find(|&a| {
+                    left -= weights[a];
+                    left < 0.0
+                });
+                of_observed[(i, k)] = atoms[at.unwrap_or(order[15])];
+            }
+        }
+        let terms = concatenate![Axis(1), u, u.mapv(|x| x * x)];
+        Gaps { missing, terms, own: Own::Number(of_observed) }
+    }
+
+    #[test]
+    fn gaps_that_follow_their_cells_are_known_from_those_that_follow_the_others() {
+        for (slope, seed) in [(1.0, 1), (-0.8, 2)] {
+            let Verdict { tilt, evidence, .. } = table(seed, |x, _| slope * x - 1.0).judge();
+            assert!(evidence > 4.0, "{evidence}");
+            let off = (tilt.log_odds[0] - slope) / tilt.errors[0];
+            assert!(off.abs() < 3.0 && tilt.errors[0] < 0.15, "{tilt:?}");
+        }
+        // By others in another direction, by one of them, by its square, and by none.
+        let at_random: [fn(&[f64]) -> f64; 4] = [|u| u[0] - u[1] - 1.0, |u| u[2] - 1.0, |u| 0.6 * u[0] * u[0] - 1.5, |_| -1.0];
+        for (log_odds, seed) in at_random.into_iter().zip(3..) {
+            let Verdict { evidence, explained, .. } = table(seed, |_, u| log_odds(u)).judge();
+            assert!(evidence < 0.0, "{evidence}");
+            assert!(explained > 5.0 || seed == 6, "{explained}");
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_penalised_likelihood() {
+        let number = table(7, |x, u| 0.5 * x + 0.5 * u[0] - 1.0);
+        let Own::Number(x) = &number.own else { panic!() };
+        let p = x.slice(s![.., ..3]).mapv(f64::exp);
+        let total = p.sum_axis(Axis(1)).insert_axis(Axis(1));
+        let levels = Gaps { own: Own::Levels(p / &total), missing: number.missing.clone(), terms: number.terms.clone() };
+        for (gaps, point) in [(number, vec![-0.7, 0.3, 0.4]), (levels, vec![-0.7, 0.3, 0.4, -0.2, 0.9])] {
+            let at = gaps.at(&[1], &point);
+            for (k, slope) in at.gradient.iter().enumerate() {
+                let value = |by: f64| {
+                    let mut there = point.clone();
+                    there[k] += by;
+                    gaps.at(&[1], &there).value
+                };
+                let want = (value(1e-5) - value(-1e-5)) / 2e-5;
+                assert!((slope - want).abs() < 1e-4 * (1.0 + want.abs()), "{k}: {slope} {want}");
+            }
+            // Where it ends, nothing is left to gain.
+            let end = gaps.explain(vec![1], true);
+            assert!(end.at.gradient.iter().all(|slope| slope.abs() < 0.05), "{:?}", end.at.gradient);
+        }
+    }
+
+    #[test]
+    fn a_tilt_is_of_its_column_and_drawn_as_wide_as_its_error() {
+        let tilt = Tilt { log_odds: vec![0.5], errors: vec![0.1] };
+        assert_eq!((tilt.of(1.0, true), tilt.of(-9.0, true)), (0.5, -1.5));
+        assert!(tilt.is_sound(1) && !tilt.is_sound(2));
+        assert!(!Tilt { log_odds: vec![f64::NAN], errors: vec![0.1] }.is_sound(1));
+        let mut rng = stream(0, Purpose::Draw, 5);
+        let drawn: Vec<f64> = (0..2000).map(|_| tilt.drawn(&mut rng).log_odds[0]).collect();
+        let mean = drawn.iter().sum::<f64>() / 2000.0;
+        let sd = (drawn.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / 2000.0).sqrt();
+        assert!((mean - 0.5).abs() < 0.01 && (sd - 0.1).abs() < 0.01, "{mean} {sd}");
+    }
+}
