@@ -1,6 +1,6 @@
 //! Gaps that follow what their cells would have said: which columns have them, and what that makes of fills and draws.
 
-use ndarray::{Array2, ArrayView1, Axis, s};
+use ndarray::{Array2, ArrayView1, s};
 use ndarray_rand::rand::seq::index::sample;
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ use crate::impute::vae::VaeImputer;
 use crate::kernel::bounded;
 use crate::likelihood::{Law, Likelihood};
 use crate::model::linear::start::View;
-use crate::model::missingness::{FAR, Gaps, Own, Tilt, Verdict, standardised};
+use crate::model::missingness::{FAR, Gaps, Own, Terms, Tilt, Verdict, terms};
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, Stream, normals, pair, stream};
 
@@ -22,10 +22,11 @@ const ROWS_LEAST: usize = 200;
 const WORK: usize = 20_000_000;
 /// Rows with a gap, and without, that a column is judged by.
 const CELLS_LEAST: usize = 30;
-/// A table loses its cells by what they say where that explains the gaps of several columns better, each by so many nats (very strong
-/// evidence: Kass & Raftery 1995), and of a third of those whose gaps are not completely at random. A single column may have a cause
-/// that looks alike. In such a table any column is tilted whose gaps are explained better so.
-const EVIDENCE: f64 = 5.0;
+/// A table loses its cells by what they say where that explains the gaps of several columns better, by so many nats together. Five in one
+/// column are very strong evidence (Kass & Raftery 1995); but a cause that is a sum of columns may look like what they say of another, and a
+/// single column may have a cause of its own. In such a table every column is tilted whose gaps are explained better so, the share of
+/// such columns being its prior.
+const EVIDENCE: f64 = 20.0;
 const COLUMNS_LEAST: usize = 3;
 /// Latent points by which a number's distribution is told, in antithetic pairs; and the normal noise there, four of it at each: the
 /// medians of the upper eight sixteenths of a normal distribution, to a variance of one.
@@ -61,62 +62,59 @@ impl VaeImputer {
             Some(Gaps { missing, terms, own }.judge())
         };
         let verdicts: Vec<Option<Verdict>> = (0..d).into_par_iter().map(|j| gaps[j].then(|| verdict(j)).flatten()).collect();
-        let explained = verdicts.iter().flatten().filter(|v| v.explained > EVIDENCE).count();
-        let by_own = verdicts.iter().flatten().filter(|v| v.evidence > EVIDENCE).count();
-        if by_own < COLUMNS_LEAST || 3 * by_own < explained {
+        let (by_own, by_others): (Vec<f64>, Vec<f64>) =
+            verdicts.iter().flatten().map(|v| v.evidence).partition(|evidence| *evidence > 0.0);
+        if by_own.len() < COLUMNS_LEAST || by_own.iter().sum::<f64>() < EVIDENCE {
             return none();
         }
-        verdicts.into_iter().map(|v| v.filter(|v| v.evidence > 0.0).map(|v| v.tilt)).collect()
+        // What the other columns are like is evidence, too.
+        let prior = ((by_own.len() as f64 + 0.5) / (by_others.len() as f64 + 0.5)).ln();
+        verdicts.into_iter().map(|v| v.filter(|v| v.evidence + prior > 0.0).map(|v| v.tilt)).collect()
     }
 
-    /// Of some rows what a column's cells are like given the others, and what of the others may explain its gaps at random: numbers and
-    /// their squares and which level it is, all completed without the column itself, and which cells are missing.
-    fn told_by_others(&self, (view, rows): (&View<'_>, &Rows<f32>), of: &[usize], j: usize) -> (Own, Array2<f64>) {
+    /// Of some rows what a column's cells are like given the others, and what of the others may explain its gaps at random, completed without
+    /// the column itself.
+    fn told_by_others(&self, (view, rows): (&View<'_>, &Rows<f32>), of: &[usize], j: usize) -> (Own, Terms) {
         let no_noise = Array2::zeros((1, self.vae.latent));
-        let ask = |block: &mut Block<f32>, of: &[usize]| -> Vec<(Vec<f64>, Vec<f64>)> {
+        let ask = |block: &mut Block<f32>, of: &[usize]| -> Vec<[Vec<f64>; 4]> {
             let members = self.members.iter().map(Vec::as_slice);
             self.expect(members, no_noise.view(), (view, rows), of, |_, shown| shown != j, block);
-            let mut out: Vec<_> =
-                (0..of.len()).map(|r| (Vec::new(), self.completed(rows.target.row(of[r]), j, r, block))).collect();
+            let mut out: Vec<_> = of.iter().enumerate().map(|(r, &i)| self.completed(rows.target.row(i), j, r, block)).collect();
             if self.is_number(j) {
                 let places: Vec<(usize, usize)> = (0..of.len()).map(|r| (r, j)).collect();
                 let all = self.may_be(&places, block);
-                out.iter_mut().zip(all).for_each(|(out, all)| out.0 = all.map(f64::from).to_vec());
-            } else {
-                out.iter_mut()
-                    .enumerate()
-                    .for_each(|(r, out)| out.0 = block.outcomes(r, j).iter().map(|&p| f64::from(p)).collect());
+                out.iter_mut().zip(all).for_each(|(out, all)| out[0] = all.map(f64::from).to_vec());
             }
             out
         };
-        let all = of.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, 1), ask).flatten_iter();
-        let (own, terms): (Vec<Vec<f64>>, Vec<Vec<f64>>) = all.unzip();
-        let table = |rows: Vec<Vec<f64>>| {
-            let each = rows.first().map_or(0, Vec::len);
-            Array2::from_shape_vec((rows.len(), each), rows.concat()).expect("as many a row")
-        };
-        let terms: Vec<_> = table(terms).columns().into_iter().filter_map(standardised).collect();
-        let views: Vec<_> = terms.iter().map(|x| x.view()).collect();
-        let terms = ndarray::stack(Axis(1), &views).unwrap_or_else(|_| Array2::zeros((of.len(), 0)));
-        let own = if self.is_number(j) { Own::Number(table(own)) } else { Own::Levels(table(own)) };
-        (own, terms)
+        let all: Vec<_> = of.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, 1), ask).flatten_iter().collect();
+        let [own, numbers, levels, flags] = [0, 1, 2, 3].map(|part| {
+            let each = all[0][part].len();
+            let cells = all.iter().flat_map(|row| row[part].iter().copied()).collect();
+            Array2::from_shape_vec((all.len(), each), cells).expect("as many a row")
+        });
+        (if self.is_number(j) { Own::Number(own) } else { Own::Levels(own) }, terms(&numbers, &levels, &flags))
     }
 
-    /// The terms of a row of a block, of all columns but one.
-    fn completed(&self, cells: ArrayView1<f32>, but: usize, r: usize, block: &Block<f32>) -> Vec<f64> {
-        let mut out = Vec::new();
-        for (j, &x) in cells.iter().enumerate().filter(|(j, _)| *j != but) {
-            match block.outcomes(r, j) {
-                [number] => {
-                    let x = f64::from(if x.is_nan() { *number } else { x }).clamp(-FAR, FAR);
-                    out.extend([x, x * x]);
-                }
-                levels if x.is_nan() => out.extend(levels.iter().map(|&p| f64::from(p))),
-                levels => out.extend((0..levels.len()).map(|l| f64::from(u8::from(l == x as usize)))),
+    /// Of a row of a block the probabilities of a column of levels; and of the other columns completed numbers, which level it is, and which
+    /// cells are missing.
+    fn completed(&self, cells: ArrayView1<f32>, but: usize, r: usize, block: &Block<f32>) -> [Vec<f64>; 4] {
+        let [mut own, mut numbers, mut levels, mut flags] = [const { Vec::new() }; 4];
+        for (j, &x) in cells.iter().enumerate() {
+            let outcomes = block.outcomes(r, j).iter().map(|&p| f64::from(p));
+            if j == but {
+                own = outcomes.collect();
+                continue;
             }
-            out.push(f64::from(u8::from(x.is_nan())));
+            match (self.is_number(j), x.is_nan()) {
+                (true, true) => numbers.extend(outcomes.map(|x| x.clamp(-FAR, FAR))),
+                (true, false) => numbers.push(f64::from(x).clamp(-FAR, FAR)),
+                (false, true) => levels.extend(outcomes),
+                (false, false) => levels.extend((0..outcomes.len()).map(|l| f64::from(u8::from(l == x as usize)))),
+            }
+            flags.push(f64::from(u8::from(x.is_nan())));
         }
-        out
+        [own, numbers, levels, flags]
     }
 
     /// Numbers that stand for the distribution of some gaps of a block that has been shown, (row of the block, column): in model units, the
