@@ -1,6 +1,6 @@
 """How often gaps are taken for such as follow their own cells, and what that is worth, by what they really follow.
 
-    python3 benches/peers/gaps.py 'lacuna impute {in} -o {out} --effort fast --quiet' [cases] [--n 1000] [--reps 10]
+    python3 benches/peers/gaps.py 'lacuna impute {in} -o {out} --effort fast --quiet' [cases] [--n 1000] [--reps 5]
 
 Each table is filled by the command, and by it with --at-random: where the two differ, its gaps were taken for missing not at random.
 Both are compared with the truth: the mean of fill less truth, signed so that it is negative where large cells are missing and fills are too small,
@@ -117,7 +117,7 @@ def main():
     p.add_argument("command")
     p.add_argument("cases", nargs="*", default=list(CASES))
     p.add_argument("--n", type=int, default=1000)
-    p.add_argument("--reps", type=int, default=10)
+    p.add_argument("--reps", type=int, default=5)
     p.add_argument("--jobs", type=int, default=2)
     a = p.parse_args()
     print(f"{'gaps follow':36s} {'taken so':>8s} {'bias':>7s} {'rmse':>6s}   at random: {'bias':>6s} {'rmse':>6s}   n = {a.n}")

@@ -49,7 +49,7 @@ use real::{Gaussian, LogNormal, StudentT};
 pub(crate) use special::log_sum_exp;
 
 /// ln of the scale of real, ordinal and discretised laws stays within ± this.
-pub(crate) const LN_SCALE_LIMIT: f64 = 4.0;
+const LN_SCALE_LIMIT: f64 = 4.0;
 
 /// The distribution of one cell given the decoder's outputs `eta` of its column, `eta.len() == width()`.
 pub(crate) trait Likelihood<F: Real> {
@@ -227,6 +227,24 @@ impl Law {
             Law::Categorical(_) => eta.iter_mut().zip(start).for_each(|(eta, &s)| *eta += s),
             Law::Ordinal(_) => eta[2..].iter_mut().zip(start).for_each(|(eta, &s)| *eta += s),
             _ => {}
+        }
+    }
+
+    /// Makes of p(x) one in proportion to p(x) e^(t x), or of levels p(x) e^(t_x), where the outputs can say that; whether they can. A
+    /// normal distribution keeps its variance, and its mean moves by three standard deviations at most.
+    pub fn tilt<F: Real>(&self, t: &[F], eta: &mut [F]) -> bool {
+        match self {
+            Law::Gaussian(_) => {
+                let sd = bounded(eta[1], LN_SCALE_LIMIT).0.exp();
+                let most = F::of(3.0) * sd;
+                eta[0] += (t[0] * sd * sd).max(-most).min(most);
+                true
+            }
+            Law::Bernoulli(_) | Law::Categorical(_) | Law::Ordinal(_) => {
+                self.start(t, eta);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -449,6 +467,32 @@ mod tests {
     use crate::data::scaling::number_scaling;
     use crate::likelihood::golden::{list, number};
     use crate::rng::{Purpose, stream};
+
+    #[test]
+    fn a_tilted_law_is_in_proportion() {
+        let t = [0.7, -0.4, 0.2];
+        let levels = [
+            Law::Bernoulli(Bernoulli),
+            Law::Categorical(Categorical { levels: 3 }),
+            Law::Ordinal(Ordinal::new(&[0.2, 0.5, 0.3])),
+        ];
+        let normal = (Law::Gaussian(Gaussian), vec![0.0, 0.5, -1.3]);
+        let levels = levels.map(|law| {
+            let codes = (0..Likelihood::<f64>::outcomes(&law)).map(|l| l as f64).collect();
+            (law, codes)
+        });
+        for (law, cells) in levels.into_iter().chain([normal]) {
+            let eta: Vec<f64> = (0..Likelihood::<f64>::width(&law)).map(|k| 0.3 - 0.2 * k as f64).collect();
+            let mut tilted = eta.clone();
+            assert!(law.tilt(&t, &mut tilted));
+            let gain = |x: f64| {
+                let due = if law.is_density() { t[0] * x } else { t[x as usize] };
+                law.log_prob(&tilted, x) - law.log_prob(&eta, x) - due
+            };
+            assert!(cells.iter().all(|&x| (gain(x) - gain(cells[0])).abs() < 1e-9), "{law:?}");
+        }
+        assert!(!Law::StudentT(StudentT).tilt(&t, &mut [0.0, 0.0, 0.0]));
+    }
 
     fn laws() -> Vec<(Law, Vec<Vec<f64>>, Vec<f64>)> {
         // Each law with decoder outputs from ordinary to extreme, and cells.

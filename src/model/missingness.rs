@@ -26,6 +26,8 @@ use crate::rng::Stream;
 
 /// Numbers count as no farther out than this in what gaps follow, in standard deviations.
 pub(crate) const FAR: f64 = 3.0;
+/// The steepest t.
+const STEEP: f64 = 10.0;
 /// Terms of the other columns, at most; and those that a search from many begins with.
 const TERMS_MOST: usize = 16;
 const MANY: usize = 12;
@@ -65,7 +67,7 @@ impl Tilt {
     pub fn is_sound(&self, entries: usize) -> bool {
         self.log_odds.len() == entries
             && self.errors.len() == entries
-            && self.log_odds.iter().chain(&self.errors).all(|x| x.is_finite() && x.abs() < 100.0)
+            && self.log_odds.iter().chain(&self.errors).all(|x| x.abs() <= STEEP)
     }
 }
 
@@ -169,6 +171,7 @@ impl Gaps {
             let mean = log_odds.iter().sum::<f64>() / entries as f64;
             log_odds.iter_mut().for_each(|t| *t -= mean);
         }
+        log_odds.iter_mut().for_each(|t| *t = t.clamp(-STEEP, STEEP));
         Verdict { tilt: Tilt { log_odds, errors }, evidence: own.score - random.score }
     }
 
