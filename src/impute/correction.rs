@@ -29,7 +29,7 @@ impl VaeImputer {
     pub(super) fn find_neighbours(&self, of_fit: (&View<'_>, &Rows<f32>), held: &HeldOut) -> Option<(Neighbours, Vec<usize>)> {
         let (n, d) = of_fit.1.target.dim();
         let heads = &self.vae.heads;
-        let numbers: Vec<usize> = (0..d).filter(|&j| Likelihood::<f32>::outcomes(&heads[j].law) == 1).collect();
+        let numbers: Vec<usize> = (0..d).filter(|&j| self.is_number(j)).collect();
         let outcomes: usize = heads.iter().map(|h| Likelihood::<f32>::outcomes(&h.law)).sum();
         let kept = n.min(ROWS_MOST).min(CELLS_MOST / outcomes.max(1)).min(ASKED_MOST / numbers.len().max(1));
         if kept < NEAREST || held.len < HELD_LEAST {

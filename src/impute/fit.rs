@@ -85,7 +85,6 @@ impl VaeConfig {
             false => self.train(&data, on_progress)?,
         };
         let Trained { vae, members, scores } = fitted;
-        let scaling_columns = scaling.columns.len();
         let mut imputer = VaeImputer {
             noise: antithetic(self.seed, FILL_DRAWS, plan.latent) * if plan.plain { 0.0 } else { 1.0 },
             info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
@@ -96,7 +95,7 @@ impl VaeConfig {
             members: Vec::new(),
             donors: None,
             neighbours: None,
-            tilts: vec![None; scaling_columns],
+            tilts: vec![None; names.len()],
             likeness,
             scores,
             csv: (CsvOptions::default(), Vec::new()),

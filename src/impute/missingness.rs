@@ -140,7 +140,7 @@ impl VaeImputer {
     }
 
     /// By how much the expected number of each gap of a block is larger for the column's tilt, where it has one; and the logarithm of what
-    /// the tilt makes of the probability of the networks' own draws. `near`: what draws may take instead.
+    /// the tilt makes of the probability of the networks' own draws. `near`: what draws may take instead; `one`: a block of one latent point.
     pub(super) fn shifts(
         &self,
         near: Option<(&Neighbours, &[Near])>,
@@ -148,9 +148,8 @@ impl VaeImputer {
         block: &Block<f32>,
         one: &mut Block<f32>,
     ) -> Vec<Shift> {
-        let places: Vec<(usize, usize)> =
-            gaps.iter().enumerate().flat_map(|(r, gaps)| gaps.iter().map(move |&(_, j)| (r, j))).collect();
-        let asked: Vec<(usize, usize)> = places.iter().copied().filter(|&(_, j)| self.tilted_number(j).is_some()).collect();
+        one.see(block);
+        let asked: Vec<(usize, usize)> = places(gaps).filter(|&(_, j)| self.tilts[j].is_some() && self.is_number(j)).collect();
         let may_be = self.may_be(&asked, one);
         let (mut next, mut weights) = (may_be.iter(), Vec::new());
         let of = |(r, j): (usize, usize)| {
@@ -178,11 +177,7 @@ impl VaeImputer {
             sums.join(&own);
             Shift { by: sums.shift() as f32, own: ln_own }
         };
-        places.into_iter().map(of).collect()
-    }
-
-    fn tilted_number(&self, j: usize) -> Option<&Tilt> {
-        self.tilts[j].as_ref().filter(|_| self.is_number(j))
+        places(gaps).map(of).collect()
     }
 
     pub(super) fn is_number(&self, j: usize) -> bool {
@@ -197,8 +192,7 @@ impl VaeImputer {
 
     /// Tilts what a block expects of gaps, by their shifts.
     pub(super) fn tilt_block(&self, shifts: &[Shift], gaps: &[&[Gap]], block: &mut Block<f32>) {
-        let places = gaps.iter().enumerate().flat_map(|(r, gaps)| gaps.iter().map(move |&(_, j)| (r, j)));
-        for ((r, j), shift) in places.zip(shifts) {
+        for ((r, j), shift) in places(gaps).zip(shifts) {
             let Some(tilt) = &self.tilts[j] else { continue };
             let outcomes = block.outcomes_mut(r, j);
             if let [number] = outcomes {
@@ -224,6 +218,11 @@ impl VaeImputer {
         let weights = candidates.map(|x| tilt.of(scaling.to_model(x) as f32, true).exp());
         candidates[place(&weights, rng)]
     }
+}
+
+/// The gaps of a block's rows, in order: row of the block and column.
+fn places<'a>(gaps: &'a [&'a [Gap]]) -> impl Iterator<Item = (usize, usize)> + 'a {
+    gaps.iter().enumerate().flat_map(|(r, gaps)| gaps.iter().map(move |&(_, j)| (r, j)))
 }
 
 /// What a tilt makes of a gap.

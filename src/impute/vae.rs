@@ -422,6 +422,7 @@ impl VaeImputer {
         &self.schema.columns()[self.schema.modelled()[k]]
     }
 
+    /// Buffers of fills.
     fn fill_buffers(&self) -> FillBuffers {
         FillBuffers {
             block: Block::new(&self.vae, AT_ONCE),
@@ -445,14 +446,11 @@ impl VaeImputer {
         without: impl Fn(usize) -> Option<usize>,
         FillBuffers { block, one, distances }: &mut FillBuffers,
     ) {
-        self.expect(members, self.noise.view(), of_table, of, &show, block);
+        self.expect(members, self.noise.view(), of_table, of, show, block);
         let near = self.neighbours.as_ref().zip(distances.as_mut());
         let near = near.map(|(near, distances)| (near, near.near_gaps(of_table.1, gaps, block, distances, without)));
         let near = near.as_ref().map(|(near, lists)| (*near, lists.as_slice()));
-        let shifts = one.as_mut().map(|one| {
-            show_block(of_table.0, of_table.1, of, &show, one);
-            self.shifts(near, gaps, block, one)
-        });
+        let shifts = one.as_mut().map(|one| self.shifts(near, gaps, block, one));
         if let Some((near, lists)) = near {
             near.correct_block(lists, gaps, block);
         }
@@ -571,7 +569,7 @@ fn summary(scaling: &ColumnScaling, errors: &[(f64, f64, f64)], tails: f64) -> O
 }
 
 /// Buffers of fills: of a block, of one where cells are tilted, and of distances where fills are corrected.
-pub(super) struct FillBuffers {
+struct FillBuffers {
     block: Block<f32>,
     one: Option<Block<f32>>,
     distances: Option<Distances>,
@@ -637,7 +635,6 @@ impl VaeImputer {
             let distances = distances.as_mut().expect("there are neighbours");
             let lists = near.near_gaps(&rows, gaps, block, distances, |_| None);
             let tilts = one.as_mut().map_or_else(Vec::new, |one| {
-                show_block(&self.view(), &rows, of, |_, _| true, one);
                 let shifts = self.shifts(Some((near, &lists)), gaps, block, one);
                 let of_gap = |(&(_, k), shift): (&Gap, Shift)| (self.tilts[k].as_ref(), shift.own);
                 gaps.iter().copied().flatten().zip(shifts).map(of_gap).collect()
@@ -656,7 +653,6 @@ impl VaeImputer {
             let members = self.members.iter().map(Vec::as_slice);
             self.expect(members, self.noise.view(), (&self.view(), rows), of, |_, _| true, block);
             let one = one.as_mut().expect("something is tilted");
-            show_block(&self.view(), rows, of, |_, _| true, one);
             self.shifts(None, gaps, block, one).into_iter().map(|shift| f64::from(shift.by)).collect()
         };
         in_pool(self.threads, || self.answer_blocks(gaps, || self.fill_buffers(), of_block))

@@ -15,12 +15,14 @@
 //! need more terms to say the same; and where t is known, gaps are filled by the second line: exponential tilting (Kim & Yu 2011), with
 //! which Lacuna answers what a self-masking model (Ipsen, Mattei & Frellsen 2021) is trained for.
 //!
-//! Both are an explanation of the same flags. The simpler is taken, by Schwarz's criterion; gaps at random have every first choice of terms.
+//! Both are an explanation of the same flags. The simpler is taken, by Schwarz's criterion, the terms of both being searched alike.
 
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::sigmoid;
+use crate::likelihood::softplus;
 use crate::model::linear::{factor, solve_lower, solve_upper, triangle};
 use crate::rng::Stream;
 
@@ -142,6 +144,8 @@ struct Explained {
     /// The log likelihood less Schwarz's penalty.
     score: f64,
     at: At,
+    /// Of the coefficients.
+    variances: Vec<f64>,
 }
 
 /// The penalised log likelihood at some coefficients.
@@ -164,8 +168,7 @@ impl Gaps {
         let entries = self.own.len();
         let first = own.coefficients.len() - entries;
         let mut log_odds = own.coefficients[first..].to_vec();
-        let mut errors = variances(&own.at.curvature, own.coefficients.len())[first..].to_vec();
-        errors.iter_mut().for_each(|v| *v = v.sqrt());
+        let errors = own.variances[first..].iter().map(|v| v.sqrt()).collect();
         if entries > 1 {
             // Only differences count.
             let mean = log_odds.iter().sum::<f64>() / entries as f64;
@@ -208,8 +211,7 @@ impl Gaps {
 
     /// Without the term that counts least, if the score gains.
     fn without_weakest(&self, explained: &Explained) -> Option<Explained> {
-        let variances = variances(&explained.at.curvature, explained.coefficients.len());
-        let counts = |at: usize| explained.coefficients[1 + at].powi(2) / variances[1 + at];
+        let counts = |at: usize| explained.coefficients[1 + at].powi(2) / explained.variances[1 + at];
         let weakest = (0..explained.chosen.len()).min_by(|&a, &b| counts(a).total_cmp(&counts(b)))?;
         if counts(weakest) > (self.missing.len() as f64).ln() {
             return None;
@@ -266,15 +268,10 @@ impl Gaps {
                 break;
             }
         }
-        let free = match entries {
-            0 => 0.0,
-            entries => {
-                let all = variances(&at.curvature, coefficients.len());
-                all[coefficients.len() - entries..].iter().map(|v| 1.0 - PRIOR * v).sum()
-            }
-        };
+        let variances = variances(&at.curvature, coefficients.len());
+        let free: f64 = variances[coefficients.len() - entries..].iter().map(|v| 1.0 - PRIOR * v).sum();
         let score = at.log_likelihood - 0.5 * (1.0 + chosen.len() as f64 + free) * n.ln();
-        Explained { chosen, own, coefficients, score, at }
+        Explained { chosen, own, coefficients, score, at, variances }
     }
 
     fn at(&self, chosen: &[usize], coefficients: &[f64]) -> At {
@@ -293,10 +290,8 @@ impl Gaps {
             if first < k {
                 eta += self.own.at(i, &coefficients[first..], &odds, &mut row[first..]);
             }
-            let p = 1.0 / (1.0 + (-eta).exp());
-            // ln(1 + e^η), without overflow.
-            let softplus = eta.max(0.0) + (-eta.abs()).exp().ln_1p();
-            log_likelihood += if self.missing[i] { eta } else { 0.0 } - softplus;
+            let p = sigmoid(eta);
+            log_likelihood += if self.missing[i] { eta } else { 0.0 } - softplus(eta);
             residual[i] = f64::from(u8::from(self.missing[i])) - p;
             weight[i] = p * (1.0 - p);
         }
@@ -332,8 +327,8 @@ fn variances(curvature: &[f64], k: usize) -> Vec<f64> {
     (0..k).map(of).collect()
 }
 
-/// Terms of the other columns, (n, each): numbers and levels, their first principal component (a cause
-/// that they share), flags of gaps; and of every number its square and whether it is above each quartile. What does not vary is left out.
+/// Terms of the other columns, (n, each): numbers and levels, their first principal component (a cause that they share), flags of gaps; and
+/// of every number its square and whether it is above each quartile. What does not vary is left out.
 pub(crate) fn terms(numbers: &Array2<f64>, levels: &Array2<f64>, flags: &Array2<f64>) -> Terms {
     let mut terms: Vec<Array1<f64>> = numbers.columns().into_iter().chain(levels.columns()).filter_map(standardised).collect();
     let plain = terms.len();

@@ -64,6 +64,12 @@ impl<F: Real> Block<F> {
         }
     }
 
+    /// Shows the networks what another block of the same rows shows; what the linear model says of them it does not take over.
+    pub fn see(&mut self, other: &Block<F>) {
+        self.visible.clone_from(&other.visible);
+        self.count.assign(&other.count);
+    }
+
     /// What is summed for a head of row `r`: one number, or one probability a level.
     pub fn outcomes(&self, r: usize, head: usize) -> &[F] {
         let row = self.expected.row(r).to_slice().expect("standard layout");
