@@ -1,6 +1,6 @@
 //! Randomness one can promise: a stream is a function of (seed, purpose, index), never of threads or batches.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis, concatenate};
 use ndarray_rand::rand::SeedableRng;
 use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -67,6 +67,12 @@ pub(crate) fn normals(shape: (usize, usize), rng: &mut Stream) -> Array2<f32> {
     let mut out = Array2::zeros(shape);
     fill_normals(&mut out, rng);
     out
+}
+
+/// Standard normal points in pairs of opposite ones, whose mean is zero: (rows, columns), the mirror images under the points. Rows are even.
+pub(crate) fn antithetic((rows, columns): (usize, usize), rng: &mut Stream) -> Array2<f32> {
+    let half = normals((rows / 2, columns), rng);
+    concatenate(Axis(0), &[half.view(), (-&half).view()]).expect("both halves are alike")
 }
 
 /// Standard normal numbers into a buffer, row by row.

@@ -12,7 +12,7 @@ use crate::likelihood::{Head, Likelihood};
 use crate::model::linear::start::View;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
-use crate::train::{HeldOut, mean_and_error, show_block};
+use crate::train::{HeldOut, show_block, weighted_mean_and_error};
 
 /// Completed cells of the rows that are kept, at most, and observed numbers that networks are asked for.
 const CELLS_MOST: usize = 2_000_000;
@@ -106,7 +106,7 @@ impl VaeImputer {
                         true => draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect(),
                         false => Vec::new(),
                     };
-                    let mut losses = Losses { number, fill: vec![loss(expected)], draw: Vec::new() };
+                    let mut losses = Losses { number, count: held.count(i, j), fill: vec![loss(expected)], draw: Vec::new() };
                     let mut atoms: Vec<(f32, f32)> = own.iter().map(|&x| (x, 1.0)).collect();
                     // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
                     let (away, apart) = ranked_parts(&mut atoms, truth);
@@ -142,17 +142,17 @@ impl VaeImputer {
         let buffers = || (Block::new(&self.vae, AT_ONCE), Block::new(&self.vae, 1), Distances::new(near));
         let losses: Vec<Losses> = gaps.par_chunks(BLOCK).map_init(buffers, losses).flatten().collect();
         let choose = |number: bool, of: fn(&Losses) -> &Vec<f64>| {
-            let of_sort: Vec<&Vec<f64>> = losses.iter().filter(|l| l.number == number).map(of).collect();
+            let of_sort: Vec<(&Vec<f64>, f64)> = losses.iter().filter(|l| l.number == number).map(|l| (of(l), l.count)).collect();
             if of_sort.len() < HELD_LEAST {
                 return None;
             }
-            let gain = |c: usize| mean_and_error(&of_sort.iter().map(|l| l[0] - l[c + 1]).collect::<Vec<_>>());
-            let gains = (0..of_sort[0].len() - 1).map(gain).enumerate();
+            let gain = |c: usize| weighted_mean_and_error(of_sort.iter().map(|(l, count)| (l[0] - l[c + 1], *count)));
+            let gains = (0..of_sort[0].0.len() - 1).map(gain).enumerate();
             let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
             (mean > error).then_some(best)
         };
         let drawn = choose(true, |l| &l.draw).map(|best| {
-            let of_numbers: Vec<&Vec<f64>> = losses.iter().filter(|l| l.number).map(|l| &l.draw).collect();
+            let of_numbers: Vec<(&Vec<f64>, f64)> = losses.iter().filter(|l| l.number).map(|l| (&l.draw, l.count)).collect();
             widest(&of_numbers, best)
         });
         Kernels {
@@ -168,15 +168,17 @@ impl VaeImputer {
 /// residuals wider).
 struct Losses {
     number: bool,
+    /// See [`HeldOut::count`].
+    count: f64,
     fill: Vec<f64>,
     draw: Vec<f64>,
 }
 
 /// The widest of the choices with the kernel of the best whose losses are as low within chance. Per cell, the loss without a correction,
 /// then of each choice.
-fn widest(losses: &[&Vec<f64>], best: usize) -> usize {
+fn widest(losses: &[(&Vec<f64>, f64)], best: usize) -> usize {
     let as_good = |c: &usize| {
-        let (worse, error) = mean_and_error(&losses.iter().map(|l| l[c + 1] - l[best + 1]).collect::<Vec<_>>());
+        let (worse, error) = weighted_mean_and_error(losses.iter().map(|(l, count)| (l[c + 1] - l[best + 1], *count)));
         worse <= error
     };
     let last = best - best % WIDER.len() + WIDER.len() - 1;
@@ -213,10 +215,11 @@ mod tests {
             losses
         };
         let losses: Vec<Vec<f64>> = (0..400).map(of).collect();
-        assert_eq!(widest(&losses.iter().collect::<Vec<_>>(), 1), 2);
+        let losses: Vec<(&Vec<f64>, f64)> = losses.iter().map(|l| (l, 1.0)).collect();
+        assert_eq!(widest(&losses, 1), 2);
         // Nor is that of another kernel.
         let last = WIDER.len() - 1;
-        assert_eq!(widest(&losses.iter().collect::<Vec<_>>(), last), last);
+        assert_eq!(widest(&losses, last), last);
     }
 
     #[test]

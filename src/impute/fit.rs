@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result, Warning};
 use crate::impute::config::{LATENT_MOST, Training, VaeConfig, WIDTH_MOST};
 use crate::impute::latent::latent_use;
 use crate::impute::likeness::Likeness;
-use crate::impute::vae::{FILL_DRAWS, VaeImputer, antithetic};
+use crate::impute::vae::{FILL_DRAWS, VaeImputer, fill_noise};
 use crate::impute::{Fit, FittedInfo, check_threads, in_pool, table_to_fit};
 use crate::likelihood::{candidates, heads};
 use crate::model::Vae;
@@ -86,7 +86,7 @@ impl VaeConfig {
         };
         let Trained { vae, members, scores } = fitted;
         let mut imputer = VaeImputer {
-            noise: antithetic(self.seed, FILL_DRAWS, plan.latent) * if plan.plain { 0.0 } else { 1.0 },
+            noise: fill_noise(self.seed, FILL_DRAWS, plan.latent) * if plan.plain { 0.0 } else { 1.0 },
             info: FittedInfo { method: "vae".into(), errors: Vec::new(), warnings: Vec::new() },
             schema: Arc::new(schema.clone().with_families(&chosen(&scores))),
             vae,
@@ -265,6 +265,7 @@ impl VaeConfig {
             }
             let members = (0..data.plan.members).into_par_iter();
             let mut members = members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()?;
+            trainer.weigh(&mut members);
             settle(&trainer, &mut members);
             Ok(Trained { vae, members, scores })
         };
@@ -348,7 +349,7 @@ pub struct Progress {
     pub epoch: usize,
     /// Epochs at most, summed over members.
     pub epochs: usize,
-    /// Held-out loss of the member that just finished an epoch: mean over held-out cells of √(1 + e²) − 1 for a number (e
+    /// Held-out loss of the member that just finished an epoch, in the last of its epochs that was scored, every second: mean over held-out cells of √(1 + e²) − 1 for a number (e
     /// its error in standard deviations) or one minus the probability of the true level. Infinite where nothing is held out.
     pub held_out_loss: f64,
     /// Time since the fit began.

@@ -11,7 +11,7 @@ use crate::impute::support::place;
 use crate::impute::vae::VaeImputer;
 use crate::likelihood::Likelihood;
 use crate::model::linear::start::View;
-use crate::model::missingness::{FAR, Gaps, Own, Terms, Tilt, Verdict, terms};
+use crate::model::missingness::{CELLS_LEAST, FAR, Gaps, Own, Terms, Tilt, Verdict, terms};
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, Stream, normals, pair, stream};
 
@@ -19,8 +19,6 @@ use crate::rng::{Purpose, Stream, normals, pair, stream};
 const ROWS_MOST: usize = 2000;
 const ROWS_LEAST: usize = 200;
 const WORK: usize = 20_000_000;
-/// Rows with a gap, and without, that a column is judged by.
-const CELLS_LEAST: usize = 30;
 /// A table loses its cells by what they say where that explains the gaps of several columns better, by so many nats together. Five in one
 /// column are very strong evidence (Kass & Raftery 1995); but a cause that is a sum of columns may look like what they say of another, and a
 /// single column may have a cause of its own. In such a table every column is tilted whose gaps are explained better so, the share of
@@ -59,7 +57,7 @@ impl VaeImputer {
                 return None;
             }
             let (own, terms) = self.told_by_others(of_fit, &of, j);
-            Some(Gaps { missing, terms, own }.judge())
+            Some(Gaps { missing, terms, own: Some(own) }.judge())
         };
         let verdicts: Vec<Option<Verdict>> = (0..d).into_par_iter().map(|j| gaps[j].then(|| verdict(j)).flatten()).collect();
         let (by_own, by_others): (Vec<f64>, Vec<f64>) =

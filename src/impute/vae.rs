@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ::polars::prelude::DataFrame;
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
@@ -29,7 +29,7 @@ use crate::model::linear::start::{Linear, View};
 use crate::model::linear::{FactorAnalysis, Given};
 use crate::model::missingness::Tilt;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
-use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
+use crate::rng::{Purpose, Stream, antithetic, fill_normals, normals, pair, stream};
 use crate::train::pilot::FamilyScore;
 use crate::train::{HeldOut, Member, show_block};
 
@@ -37,10 +37,9 @@ use crate::train::{HeldOut, Member, show_block};
 /// the fifth digit only: `cargo bench --bench limit` prints the curve.
 pub(super) const FILL_DRAWS: usize = 4;
 
-/// The one set of latent noise all fills share: (draws, latent), the mirror images under the points.
-pub(super) fn antithetic(seed: u64, draws: usize, latent: usize) -> Array2<f32> {
-    let half = normals((draws / 2, latent), &mut stream(seed, Purpose::Fill, 0));
-    ndarray::concatenate(Axis(0), &[half.view(), (-&half).view()]).expect("both halves have `latent` columns")
+/// The one set of latent noise all fills share: (draws, latent).
+pub(super) fn fill_noise(seed: u64, draws: usize, latent: usize) -> Array2<f32> {
+    antithetic((draws, latent), &mut stream(seed, Purpose::Fill, 0))
 }
 
 /// The fitted variational autoencoder.
@@ -73,7 +72,7 @@ impl VaeImputer {
     /// The same networks with fills averaged over so many latent points, a multiple of four. For the benches.
     #[doc(hidden)]
     pub fn with_fill_draws(mut self, draws: usize) -> VaeImputer {
-        self.noise = antithetic(self.seed, draws.next_multiple_of(AT_ONCE), self.vae.latent);
+        self.noise = fill_noise(self.seed, draws.next_multiple_of(AT_ONCE), self.vae.latent);
         self
     }
 
@@ -473,7 +472,8 @@ impl VaeImputer {
         let mut errors: Vec<Vec<(f64, f64, f64)>> = vec![Vec::new(); d];
         let alike = members.iter().all(|m| m.held.cells == members[0].held.cells);
         let judged = if alike { &members[..members.len().min(1)] } else { members };
-        for Member { weights, held: HeldOut { cells, rows: held_rows, .. }, .. } in judged {
+        for Member { weights, held, .. } in judged {
+            let HeldOut { cells, rows: held_rows, .. } = held;
             let networks =
                 || -> Vec<&[f32]> { if alike { self.members.iter().map(Vec::as_slice).collect() } else { vec![weights] } };
             let gaps: Vec<Gap> =
@@ -488,7 +488,10 @@ impl VaeImputer {
                     let block = &buffers.block;
                     let error = |(r, &(i, k)): (usize, &Gap)| {
                         let fill = self.point(k, block.outcomes(r, k));
-                        let odds = self.tilts[k].as_ref().map_or(1.0, |t| t.of(rows.target[(i, k)], self.is_number(k)).exp());
+                        let odds = match &self.tilts[k] {
+                            Some(tilt) => tilt.of(rows.target[(i, k)], self.is_number(k)).exp(),
+                            None => held.count(i, k),
+                        };
                         match &self.scaling.columns[k] {
                             number @ ColumnScaling::Number { .. } => {
                                 let truth = f64::from(rows.target[(i, k)]);
@@ -532,8 +535,8 @@ fn tails(columns: impl Iterator<Item = Vec<f64>>) -> f64 {
 
 /// Mean and standard error of the held-out cells' errors; on the root scale for numbers, by the delta method, with tails no lighter
 /// than those of all columns of numbers; of levels as if two more cells were wrong and two right (Agresti & Coull 1998), so
-/// that none wrong of a few is not taken for certain. Where gaps follow what their cells would have said, held-out cells count by how
-/// likely such a one is missing.
+/// that none wrong of a few is not taken for certain. Where gaps follow what their cells would have said, or other columns, held-out cells
+/// count by how likely such a one is missing.
 fn summary(scaling: &ColumnScaling, errors: &[(f64, f64, f64)], tails: f64) -> Option<ExpectedError> {
     let cells = errors.len();
     if cells < 2 {

@@ -17,8 +17,9 @@
 //!
 //! Both are an explanation of the same flags. The simpler is taken, by Schwarz's criterion, the terms of both being searched alike.
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use ndarray_rand::rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::sigmoid;
@@ -125,7 +126,56 @@ pub(crate) struct Terms {
 pub(crate) struct Gaps {
     pub missing: Vec<bool>,
     pub terms: Terms,
-    pub own: Own,
+    /// Where gaps may follow the cells themselves.
+    pub own: Option<Own>,
+}
+
+/// Rows with a gap, and without, that a column is judged by.
+pub(crate) const CELLS_LEAST: usize = 30;
+/// Nats by which an explanation of a column's gaps is taken for one: of fifty terms one gains two or three more by chance than it costs.
+const MUCH: f64 = 5.0;
+
+/// Of the rows of `asked`, (n, d), the odds of a gap in each column given what else is observed of the row, as `rows` of the same table tell:
+/// numbers in model units, and classes where a column has more than one outcome. One where a column has too few gaps to tell, and all alike
+/// where nothing explains them.
+pub(crate) fn odds_of_gaps(rows: ArrayView2<f32>, asked: ArrayView2<f32>, outcomes: &[usize]) -> Array2<f64> {
+    let (n, d) = rows.dim();
+    let target = concatenate(Axis(0), &[rows, asked]).expect("columns of one table");
+    let of_column = |j: usize| -> Vec<f64> {
+        let missing: Vec<bool> = rows.column(j).iter().map(|x| x.is_nan()).collect();
+        let gaps = missing.iter().filter(|m| **m).count();
+        if gaps.min(n - gaps) < CELLS_LEAST {
+            return vec![1.0; asked.nrows()];
+        }
+        let others = |number: bool| (0..d).filter(move |&k| k != j && (outcomes[k] == 1) == number);
+        // What is missing of the others says nothing but by its flag.
+        let number = |x: &f32| if x.is_nan() { 0.0 } else { f64::from(*x).clamp(-FAR, FAR) };
+        let numbers = table(others(true).map(|k| target.column(k).iter().map(number).collect()), target.nrows());
+        let is_level = |k: usize, level: usize| target.column(k).mapv(|x| f64::from(u8::from(x == level as f32)));
+        let levels = others(false).flat_map(|k| (0..outcomes[k]).map(move |level| is_level(k, level)));
+        let flags = (0..d).filter(|&k| k != j).map(|k| target.column(k).mapv(|x| f64::from(u8::from(x.is_nan()))));
+        let Terms { cells, plain } = terms(&numbers, &table(levels, target.nrows()), &table(flags, target.nrows()));
+        let (of_rows, of_asked) = cells.view().split_at(Axis(0), n);
+        let gaps = Gaps { missing, terms: Terms { cells: of_rows.to_owned(), plain }, own: None };
+        let (best, none) = (gaps.with_terms(false), gaps.explain(Vec::new(), false));
+        if best.score - none.score < MUCH {
+            return vec![1.0; asked.nrows()];
+        }
+        let odds = |terms: ArrayView1<f64>| {
+            best.chosen.iter().zip(&best.coefficients[1..]).map(|(&t, c)| c * terms[t]).sum::<f64>().exp()
+        };
+        of_asked.rows().into_iter().map(odds).collect()
+    };
+    let odds: Vec<Vec<f64>> = (0..d).into_par_iter().map(of_column).collect();
+    Array2::from_shape_fn((asked.nrows(), d), |(i, j)| odds[j][i])
+}
+
+/// Columns of `rows` cells side by side.
+fn table(columns: impl Iterator<Item = Array1<f64>>, rows: usize) -> Array2<f64> {
+    let columns: Vec<Array1<f64>> = columns.collect();
+    let mut out = Array2::zeros((rows, columns.len()));
+    out.columns_mut().into_iter().zip(&columns).for_each(|(mut to, column)| to.assign(column));
+    out
 }
 
 /// How the flags are explained best.
@@ -162,10 +212,15 @@ struct At {
 }
 
 impl Gaps {
+    /// Coefficients of the cell itself.
+    fn entries(&self) -> usize {
+        self.own.as_ref().map_or(0, Own::len)
+    }
+
     /// Compares gaps that follow the cell itself with gaps at random.
     pub fn judge(&self) -> Verdict {
         let [random, own] = [false, true].map(|own| self.with_terms(own));
-        let entries = self.own.len();
+        let entries = self.entries();
         let first = own.coefficients.len() - entries;
         let mut log_odds = own.coefficients[first..].to_vec();
         let errors = own.variances[first..].iter().map(|v| v.sqrt()).collect();
@@ -246,7 +301,7 @@ impl Gaps {
     fn explain(&self, chosen: Vec<usize>, own: bool) -> Explained {
         let n = self.missing.len() as f64;
         let share = (self.missing.iter().filter(|m| **m).count() as f64 / n).clamp(1e-3, 1.0 - 1e-3);
-        let entries = if own { self.own.len() } else { 0 };
+        let entries = if own { self.entries() } else { 0 };
         let mut coefficients = vec![0.0; 1 + chosen.len() + entries];
         coefficients[0] = (share / (1.0 - share)).ln();
         let mut at = self.at(&chosen, &coefficients);
@@ -287,8 +342,8 @@ impl Gaps {
             row[0] = 1.0;
             chosen.iter().zip(&mut row[1..first]).for_each(|(&term, x)| *x = self.terms.cells[(i, term)]);
             let mut eta: f64 = row[..first].iter().zip(coefficients).map(|(x, c)| x * c).sum();
-            if first < k {
-                eta += self.own.at(i, &coefficients[first..], &odds, &mut row[first..]);
+            if let (Some(own), true) = (&self.own, first < k) {
+                eta += own.at(i, &coefficients[first..], &odds, &mut row[first..]);
             }
             let p = sigmoid(eta);
             log_likelihood += if self.missing[i] { eta } else { 0.0 } - softplus(eta);
@@ -341,9 +396,7 @@ pub(crate) fn terms(numbers: &Array2<f64>, levels: &Array2<f64>, flags: &Array2<
         let quartiles = [1, 2, 3].map(|q| sorted[q * sorted.len() / 4]);
         terms.extend(quartiles.iter().filter_map(|&q| standardised(x.mapv(|x| f64::from(u8::from(x > q))).view())));
     }
-    let mut cells = Array2::zeros((numbers.nrows(), terms.len()));
-    cells.columns_mut().into_iter().zip(&terms).for_each(|(mut out, term)| out.assign(term));
-    Terms { cells, plain }
+    Terms { cells: table(terms.into_iter(), numbers.nrows()), plain }
 }
 
 fn standardised(x: ArrayView1<f64>) -> Option<Array1<f64>> {
@@ -376,7 +429,7 @@ mod tests {
     const SD: f64 = 0.7;
 
     /// Rows of three columns: what the others say, a number that they tell half of, and whether it is missing by the given log odds.
-    fn table(seed: u64, log_odds: impl Fn(f64, &[f64]) -> f64) -> Gaps {
+    fn simulated(seed: u64, log_odds: impl Fn(f64, &[f64]) -> f64) -> Gaps {
         let mut rng = stream(seed, Purpose::Ampute, 9);
         let u = normals((N, 3), &mut rng).mapv(f64::from);
         let direction = |u: &[f64]| (1.0 - SD * SD).sqrt() * (u[0] + u[1] + u[2]) / 3f64.sqrt();
@@ -407,13 +460,13 @@ mod tests {
             }
         }
         let terms = terms(&u, &Array2::zeros((N, 0)), &Array2::zeros((N, 0)));
-        Gaps { missing, terms, own: Own::Number(of_observed) }
+        Gaps { missing, terms, own: Some(Own::Number(of_observed)) }
     }
 
     #[test]
     fn gaps_that_follow_their_cells_are_known_from_those_that_follow_the_others() {
         for (slope, seed) in [(1.0, 1), (-0.8, 2)] {
-            let Verdict { tilt, evidence } = table(seed, |x, _| slope * x - 1.0).judge();
+            let Verdict { tilt, evidence } = simulated(seed, |x, _| slope * x - 1.0).judge();
             assert!(evidence > 4.0, "{evidence}");
             let off = (tilt.log_odds[0] - slope) / tilt.errors[0];
             assert!(off.abs() < 3.0 && tilt.errors[0] < 0.15, "{tilt:?}");
@@ -421,19 +474,49 @@ mod tests {
         // By others in another direction, by one of them, by its square, and by none.
         let at_random: [fn(&[f64]) -> f64; 4] = [|u| u[0] - u[1] - 1.0, |u| u[2] - 1.0, |u| 0.6 * u[0] * u[0] - 1.5, |_| -1.0];
         for (log_odds, seed) in at_random.into_iter().zip(3..) {
-            let Verdict { evidence, .. } = table(seed, |_, u| log_odds(u)).judge();
+            let Verdict { evidence, .. } = simulated(seed, |_, u| log_odds(u)).judge();
             assert!(evidence < 0.0, "{evidence}");
         }
     }
 
     #[test]
+    fn odds_of_gaps_are_those_by_the_other_columns() {
+        let mut rng = stream(1, Purpose::Ampute, 10);
+        let mut cells = normals((3000, 3), &mut rng);
+        let level = |x: f32| f32::from(u8::from(x > 0.5));
+        let log_odds = |x: f32, z: f32| 0.9 * x - 1.5 * level(z) - 0.5;
+        for mut row in cells.rows_mut() {
+            let chance = sigmoid(f64::from(log_odds(row[0], row[2])));
+            row[2] = level(row[2]);
+            if rng.random::<f64>() < chance {
+                row[1] = f32::NAN;
+            }
+            // At random, and too few to tell.
+            if rng.random::<f64>() < 0.3 {
+                row[2] = f32::NAN;
+            }
+        }
+        cells.column_mut(0).iter_mut().step_by(200).for_each(|x| *x = f32::NAN);
+        let odds = odds_of_gaps(cells.slice(s![..2000, ..]), cells.slice(s![2000.., ..]), &[1, 1, 2]);
+        let off: Vec<f64> = (0..1000)
+            .filter(|&i| !cells[(2000 + i, 0)].is_nan() && !cells[(2000 + i, 2)].is_nan())
+            .map(|i| odds[(i, 1)].ln() - f64::from(log_odds(cells[(2000 + i, 0)], cells[(2000 + i, 2)])))
+            .collect();
+        // But for a constant.
+        let mean = off.iter().sum::<f64>() / off.len() as f64;
+        let squares = off.iter().map(|o| (o - mean).powi(2)).sum::<f64>() / off.len() as f64;
+        assert!(squares < 0.05, "{squares}");
+        assert!(odds.column(0).iter().all(|&o| o == 1.0) && odds.column(2).iter().all(|&o| o == 1.0));
+    }
+
+    #[test]
     fn slopes_are_those_of_the_penalised_likelihood() {
-        let number = table(7, |x, u| 0.5 * x + 0.5 * u[0] - 1.0);
-        let Own::Number(x) = &number.own else { panic!() };
+        let number = simulated(7, |x, u| 0.5 * x + 0.5 * u[0] - 1.0);
+        let Some(Own::Number(x)) = &number.own else { panic!() };
         let p = x.slice(s![.., ..3]).mapv(f64::exp);
         let total = p.sum_axis(Axis(1)).insert_axis(Axis(1));
         let levels = Gaps {
-            own: Own::Levels(p / &total),
+            own: Some(Own::Levels(p / &total)),
             missing: number.missing.clone(),
             terms: Terms { cells: number.terms.cells.clone(), plain: number.terms.plain },
         };

@@ -1,5 +1,5 @@
-//! Adam (Kingma & Ba 2015) as an argmin [`Solver`]: one iteration is one epoch, the cost is minus the held-out score,
-//! so that argmin's best parameters are early stopping with the best weights restored.
+//! Adam (Kingma & Ba 2015) as an argmin [`Solver`]: one iteration is one epoch, the cost is minus the held-out score of the last epoch
+//! that was scored, so that argmin's best parameters are early stopping with the best weights restored.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(crate) trait Objective {
 pub(crate) type AdamState = IterState<Vec<f32>, (), (), (), (), f32>;
 
 /// The solver: step size warmed up, then cosine to zero; gradient norm clipped to a multiple of its running mean; the
-/// parameters it reports are the running mean of the weights over about one epoch.
+/// parameters it reports are the running mean of the weights since the last score, about.
 #[derive(Debug)]
 pub(crate) struct Adam {
     pub step_size: f32,
@@ -56,6 +56,8 @@ const BETA: (f32, f32) = (0.9, 0.99);
 /// On a plateau the step size is cut to this share, so many times, before the fit stops.
 const CUT: f32 = 0.3;
 const CUTS: u32 = 2;
+/// Epochs to a score, which costs a fifth of an epoch or more.
+const TO_A_SCORE: u64 = 2;
 
 impl Adam {
     pub fn new(step_size: f32, decay: f32, epochs: u64, patience: u64, time_limit: Option<Duration>, clock: Clock) -> Adam {
@@ -124,7 +126,7 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
                 break;
             }
             let step_size = self.step_size * self.factor * schedule(progress) as f32;
-            let averaging = 1.0 / ((self.step + 1).min(steps.min(200)) as f32);
+            let averaging = 1.0 / ((self.step + 1).min((TO_A_SCORE as usize * steps).min(200)) as f32);
             let Adam { weights, m, v, step, norm, decay, .. } = self;
             let at = *step;
             let update = |w: &mut [f32], grad: &[f32], scale: f32| {
@@ -142,9 +144,13 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
             };
             problem.problem("gradient_count", |p| Ok(p.with_gradient(at, progress, weights, update)?))?;
         }
+        let ends = state.get_iter() + 1 == state.get_max_iters() || self.progress(steps) >= 1.0;
+        if !ends && !(state.get_iter() + 1).is_multiple_of(TO_A_SCORE) {
+            return Ok((state.param(mean), None));
+        }
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&mean)?))?;
         // An infinite cost says that nothing was held out: every epoch counts as better than the last.
-        self.stale = if cost < state.get_best_cost() || cost.is_infinite() { 0 } else { self.stale + 1 };
+        self.stale = if cost < state.get_best_cost() || cost.is_infinite() { 0 } else { self.stale + TO_A_SCORE };
         if self.stale > self.patience && self.cuts < CUTS && !cost.is_nan() {
             // Back to the best weights, with smaller steps.
             self.weights = state.get_best_param().cloned().unwrap_or(mean);

@@ -13,19 +13,22 @@ use std::time::{Duration, Instant};
 
 use argmin::core::observers::{Observe, ObserverMode};
 use argmin::core::{Executor, KV, State};
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayViewMut1, Axis, s};
 use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::SliceRandom;
+use ndarray_rand::rand::seq::index::sample;
 use rayon::prelude::*;
 
 use crate::data::scaling::{Rows, Scaling};
 use crate::error::{Error, ErrorKind, Result};
+use crate::likelihood::Likelihood;
 use crate::model::bound::{Batch, Divergence, Estimator, Gradient, Proposal, Workspace};
 use crate::model::linear::Given;
 use crate::model::linear::start::View;
-use crate::model::posterior::{AT_ONCE, BLOCK, Block};
+use crate::model::missingness::odds_of_gaps;
+use crate::model::posterior::{BLOCK, Block};
 use crate::model::{SHARD, Vae, marginal_bias};
-use crate::rng::{Purpose, Stream, fill_normals, normals, pair, stream};
+use crate::rng::{Purpose, Stream, antithetic, fill_normals, pair, stream};
 use adam::{Adam, AdamState, Objective};
 use checkpoint::{Checkpoint, OfMember};
 
@@ -91,8 +94,8 @@ const COLUMNS_TO_PROVE: usize = 4;
 
 /// Share of all rows that see nothing: the plain VAE. They are on the encoder's path.
 const NOTHING_VISIBLE: f64 = 0.1;
-/// Draws of z when held-out cells are scored.
-const SCORE_DRAWS: usize = 4;
+/// Draws of z when held-out cells are scored: a pair of opposite ones.
+const SCORE_DRAWS: usize = 2;
 
 impl Plan {
     /// Defaults for a table of `n` rows, `d` modelled columns and `observed` cells.
@@ -152,6 +155,8 @@ pub(crate) struct HeldOut {
     /// Rows with such a cell, ascending.
     pub rows: Vec<usize>,
     pub len: usize,
+    /// (rows, columns): see [`HeldOut::count`]; without rows before they are weighed.
+    counts: Array2<f64>,
 }
 
 impl HeldOut {
@@ -160,7 +165,12 @@ impl HeldOut {
         let mut rng = stream(seed, Purpose::HeldOut, member as u64);
         let total = rows.target.iter().filter(|x| !x.is_nan()).count();
         let share = plan.held_share.min(plan.held_most as f64 / total.max(1) as f64);
-        let mut held = HeldOut { cells: Array2::from_elem(rows.target.dim(), false), rows: Vec::new(), len: 0 };
+        let mut held = HeldOut {
+            cells: Array2::from_elem(rows.target.dim(), false),
+            rows: Vec::new(),
+            len: 0,
+            counts: Array2::zeros((0, 0)),
+        };
         for (i, row) in rows.target.rows().into_iter().enumerate() {
             let most = held.len + row.iter().filter(|x| !x.is_nan()).count() / 2;
             let before = held.len;
@@ -178,7 +188,40 @@ impl HeldOut {
         }
         held
     }
+
+    /// Weighs the cells by how likely cells like them are gaps. `outcomes` as of [`odds_of_gaps`].
+    fn weigh(&mut self, rows: &Rows<f32>, outcomes: &[usize], seed: u64) {
+        let target = &rows.target;
+        let n = target.nrows();
+        let some = sample(&mut stream(seed, Purpose::Missingness, u64::MAX), n, n.min(ROWS_TO_WEIGH)).into_vec();
+        self.counts = odds_of_gaps(target.select(Axis(0), &some).view(), target.select(Axis(0), &self.rows).view(), outcomes);
+        for (j, mut counts) in self.counts.columns_mut().into_iter().enumerate() {
+            let held = |(r, _): &(usize, &mut f64)| self.cells[(self.rows[*r], j)];
+            let sums = |counts: &mut ArrayViewMut1<f64>| {
+                let held = counts.iter_mut().enumerate().filter(held);
+                held.fold((0.0, 0.0, 0.0), |(n, total, squares), (_, c)| (n + 1.0, total + *c, squares + *c * *c))
+            };
+            let (n, total, _) = sums(&mut counts);
+            counts.mapv_inplace(|odds| (odds * n / total).min(COUNT_MOST));
+            let (_, total, squares) = sums(&mut counts);
+            counts.mapv_inplace(|count| count * total / squares);
+        }
+    }
+
+    /// What a held-out cell counts for where what is found by such cells is to hold of gaps: one each where all are as likely gaps, and
+    /// together as many as they are worth (Kish 1965).
+    pub fn count(&self, i: usize, j: usize) -> f64 {
+        if self.counts.is_empty() {
+            return 1.0;
+        }
+        self.rows.binary_search(&i).map_or(1.0, |r| self.counts[(r, j)])
+    }
 }
+
+/// Rows that tell which cells are likely gaps, at most.
+const ROWS_TO_WEIGH: usize = 3000;
+/// No held-out cell counts for more than so many.
+const COUNT_MOST: f64 = 10.0;
 
 /// A fitted network and how it came about.
 #[derive(Clone, Debug)]
@@ -228,11 +271,23 @@ impl Trainer<'_> {
         Member { weights, held, epochs: 0, timed_out: false, lost: None }
     }
 
+    /// Weighs the members' held-out cells: see [`HeldOut::count`].
+    pub fn weigh(&self, members: &mut [Member]) {
+        let outcomes: Vec<usize> = self.vae.heads.iter().map(|h| Likelihood::<f32>::outcomes(&h.law)).collect();
+        if self.plan.held_alike {
+            let (first, others) = members.split_first_mut().expect("a member");
+            first.held.weigh(self.rows, &outcomes, self.seed);
+            others.iter_mut().for_each(|m| m.held = first.held.clone());
+        } else {
+            members.par_iter_mut().for_each(|m| m.held.weigh(self.rows, &outcomes, self.seed));
+        }
+    }
+
     /// Trains one member on the calling thread's pool; the news go to `epochs`.
     pub fn run(&self, member: usize, epochs: Sender<Epoch>) -> Result<Member> {
         let plan = self.plan;
         let Member { weights: first, held, .. } = self.untrained(member);
-        let noise = normals((SCORE_DRAWS, self.vae.latent), &mut stream(self.seed, Purpose::Score, member as u64));
+        let noise = antithetic((SCORE_DRAWS, self.vae.latent), &mut stream(self.seed, Purpose::Score, member as u64));
         let noise = noise * if plan.plain { 0.0 } else { 1.0 };
         let threads = rayon::current_num_threads();
         // A member's share of the time, by its own clock.
@@ -395,7 +450,7 @@ impl<'a> Fit<'a> {
             noise,
             order: RefCell::new(Order { rows: (0..n).collect(), passes: 0, step: vec![0; plan.batch] }),
             shards: RefCell::new((0..shards).map(shard).collect()),
-            blocks: RefCell::new((0..blocks).map(|_| Block::new(vae, AT_ONCE)).collect()),
+            blocks: RefCell::new((0..blocks).map(|_| Block::new(vae, SCORE_DRAWS)).collect()),
             lost,
         }
     }
@@ -561,6 +616,17 @@ pub(crate) fn mean_and_error(x: &[f64]) -> (f64, f64) {
     (mean, (variance / n).sqrt())
 }
 
+/// The mean of numbers with weights, and its standard error (the sandwich's); an infinite one for fewer than two.
+pub(crate) fn weighted_mean_and_error(x: impl Iterator<Item = (f64, f64)> + Clone) -> (f64, f64) {
+    let (n, total) = x.clone().fold((0, 0.0), |(n, total), (_, w)| (n + 1, total + w));
+    if n < 2 {
+        return (0.0, f64::INFINITY);
+    }
+    let mean = x.clone().map(|(x, w)| w * x).sum::<f64>() / total;
+    let squares = x.map(|(x, w)| (w * (x - mean)).powi(2)).sum::<f64>();
+    (mean, (squares * n as f64 / (n - 1) as f64).sqrt() / total)
+}
+
 /// Puts the visible cells of some rows into a block; its further rows are empty. A cell is visible where it is observed and
 /// `show` says so.
 pub(crate) fn show_block(
@@ -623,6 +689,49 @@ fn hide(trainer: &Trainer<'_>, held: &HeldOut, (block, at): (&[usize], usize), r
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::normals;
+
+    #[test]
+    fn held_out_cells_count_as_likely_as_they_are_gaps() {
+        let mut rng = stream(2, Purpose::Ampute, 11);
+        let n = 8000;
+        let mut target = normals((n, 3), &mut rng);
+        for mut row in target.rows_mut() {
+            if rng.random::<f32>() < 1.0 / (1.0 + (-1.2 * row[0]).exp()) {
+                row[1] = f32::NAN;
+            }
+            if rng.random::<f32>() < 0.3 {
+                row[2] = f32::NAN;
+            }
+        }
+        let rows = Rows { place: target.clone(), target };
+        let plan = Plan { held_share: 0.2, ..Plan::for_table(n, 3, 2 * n) };
+        let mut held = HeldOut::choose(&rows, &plan, 3, 0);
+        let mean = |of: &dyn Fn(usize) -> f64| {
+            let (total, sum) = (0..n).fold((0.0, 0.0), |(t, s), i| (t + of(i), s + of(i) * f64::from(rows.target[(i, 0)])));
+            sum / total
+        };
+        let of_gaps = mean(&|i| f64::from(u8::from(rows.target[(i, 1)].is_nan())));
+        let counted = |held: &HeldOut, j: usize| mean(&|i| if held.cells[(i, j)] { held.count(i, j) } else { 0.0 });
+        // Before, as the observed cells are, on the other side of zero.
+        assert!(counted(&held, 1) < -0.3 && of_gaps > 0.3);
+        held.weigh(&rows, &[1, 1, 1], 0);
+        assert!((counted(&held, 1) - of_gaps).abs() < 0.15, "{} {of_gaps}", counted(&held, 1));
+        let all = |j: usize| held.rows.iter().filter(|&&i| held.cells[(i, j)]).map(|&i| held.count(i, j)).collect::<Vec<_>>();
+        assert!(all(1).iter().sum::<f64>() < 0.7 * all(1).len() as f64);
+        assert!(all(2).iter().all(|count| (count - 1.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn a_weighted_mean_is_that_of_cells_repeated() {
+        let x = [1.0, 4.0, -2.0, 0.5];
+        let (mean, error) = weighted_mean_and_error(x.iter().map(|x| (*x, 0.7)));
+        let want = mean_and_error(&x);
+        assert!((mean - want.0).abs() < 1e-12 && (error - want.1).abs() < 1e-12);
+        let twice = weighted_mean_and_error(x.iter().zip([1.0, 2.0, 1.0, 0.0]).map(|(x, w)| (*x, w)));
+        assert!((twice.0 - 7.0 / 4.0).abs() < 1e-12);
+        assert_eq!(weighted_mean_and_error([(1.0, 1.0)].into_iter()).1, f64::INFINITY);
+    }
 
     #[test]
     fn rows_are_chosen_as_often_as_they_weigh() {
