@@ -349,8 +349,9 @@ pub struct Progress {
     pub epoch: usize,
     /// Epochs at most, summed over members.
     pub epochs: usize,
-    /// Held-out loss of the member that just finished an epoch, in the last of its epochs that was scored, every second: mean over held-out cells of √(1 + e²) − 1 for a number (e
-    /// its error in standard deviations) or one minus the probability of the true level. Infinite where nothing is held out.
+    /// Held-out loss of the member that just finished an epoch, in the last of its epochs that was scored, which is every second: mean
+    /// over held-out cells of √(1 + e²) − 1 for a number (e its error in standard deviations) or one minus the probability of the
+    /// true level. Infinite where nothing is held out.
     pub held_out_loss: f64,
     /// Time since the fit began.
     pub elapsed: Duration,

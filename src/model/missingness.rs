@@ -134,6 +134,8 @@ pub(crate) struct Gaps {
 pub(crate) const CELLS_LEAST: usize = 30;
 /// Nats by which an explanation of a column's gaps is taken for one: of fifty terms one gains two or three more by chance than it costs.
 const MUCH: f64 = 5.0;
+/// Where columns explain gaps without exception, their odds know no end.
+const LOG_ODDS_MOST: f64 = 30.0;
 
 /// Of the rows of `asked`, (n, d), the odds of a gap in each column given what else is observed of the row, as `rows` of the same table tell:
 /// numbers in model units, and classes where a column has more than one outcome. One where a column has too few gaps to tell, and all alike
@@ -161,10 +163,9 @@ pub(crate) fn odds_of_gaps(rows: ArrayView2<f32>, asked: ArrayView2<f32>, outcom
         if best.score - none.score < MUCH {
             return vec![1.0; asked.nrows()];
         }
-        let odds = |terms: ArrayView1<f64>| {
-            best.chosen.iter().zip(&best.coefficients[1..]).map(|(&t, c)| c * terms[t]).sum::<f64>().exp()
-        };
-        of_asked.rows().into_iter().map(odds).collect()
+        let log_odds =
+            |terms: ArrayView1<f64>| -> f64 { best.chosen.iter().zip(&best.coefficients[1..]).map(|(&t, c)| c * terms[t]).sum() };
+        of_asked.rows().into_iter().map(|terms| log_odds(terms).clamp(-LOG_ODDS_MOST, LOG_ODDS_MOST).exp()).collect()
     };
     let odds: Vec<Vec<f64>> = (0..d).into_par_iter().map(of_column).collect();
     Array2::from_shape_fn((asked.nrows(), d), |(i, j)| odds[j][i])

@@ -192,8 +192,12 @@ impl HeldOut {
     /// Weighs the cells by how likely cells like them are gaps. `outcomes` as of [`odds_of_gaps`].
     fn weigh(&mut self, rows: &Rows<f32>, outcomes: &[usize], seed: u64) {
         let target = &rows.target;
-        let n = target.nrows();
-        let some = sample(&mut stream(seed, Purpose::Missingness, u64::MAX), n, n.min(ROWS_TO_WEIGH)).into_vec();
+        let (n, d) = target.dim();
+        let kept = n.min(ROWS_TO_WEIGH).min(WORK_TO_WEIGH / ((outcomes.iter().sum::<usize>() + 2 * d) * d));
+        if kept < n.min(ROWS_LEAST) {
+            return;
+        }
+        let some = sample(&mut stream(seed, Purpose::Missingness, u64::MAX), n, kept).into_vec();
         self.counts = odds_of_gaps(target.select(Axis(0), &some).view(), target.select(Axis(0), &self.rows).view(), outcomes);
         for (j, mut counts) in self.counts.columns_mut().into_iter().enumerate() {
             let held = |(r, _): &(usize, &mut f64)| self.cells[(self.rows[*r], j)];
@@ -218,8 +222,10 @@ impl HeldOut {
     }
 }
 
-/// Rows that tell which cells are likely gaps, at most.
+/// Rows that tell which cells are likely gaps, at most; fewer of wide tables, and none where not that many are left.
 const ROWS_TO_WEIGH: usize = 3000;
+const WORK_TO_WEIGH: usize = 20_000_000;
+const ROWS_LEAST: usize = 200;
 /// No held-out cell counts for more than so many.
 const COUNT_MOST: f64 = 10.0;
 
