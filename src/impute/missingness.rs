@@ -11,14 +11,12 @@ use crate::impute::support::place;
 use crate::impute::vae::VaeImputer;
 use crate::likelihood::Likelihood;
 use crate::model::linear::start::View;
-use crate::model::missingness::{CELLS_LEAST, FAR, Gaps, Own, Terms, Tilt, Verdict, terms};
+use crate::model::missingness::{CELLS_LEAST, FAR, Gaps, Own, ROWS_LEAST, Terms, Tilt, Verdict, rows_to_judge, terms};
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, Stream, normals, pair, stream};
 
 /// Rows that are looked at: so many at most, fewer of wide tables, none where not that many are left.
 const ROWS_MOST: usize = 2000;
-const ROWS_LEAST: usize = 200;
-const WORK: usize = 20_000_000;
 /// A table loses its cells by what they say where that explains the gaps of several columns better, by so many nats together. Five in one
 /// column are very strong evidence (Kass & Raftery 1995); but a cause that is a sum of columns may look like what they say of another, and a
 /// single column may have a cause of its own. In such a table every column is tilted whose gaps are explained better so, the share of
@@ -44,7 +42,7 @@ impl VaeImputer {
             return none();
         }
         let outcomes: usize = self.vae.heads.iter().map(|h| Likelihood::<f32>::outcomes(&h.law)).sum();
-        let kept = n.min(ROWS_MOST).min(WORK / ((outcomes + 2 * d) * d));
+        let kept = rows_to_judge(n, ROWS_MOST, d, outcomes);
         if kept < ROWS_LEAST {
             return none();
         }

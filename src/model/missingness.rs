@@ -130,12 +130,20 @@ pub(crate) struct Gaps {
     pub own: Option<Own>,
 }
 
-/// Rows with a gap, and without, that a column is judged by.
+/// Rows by which the gaps of a table are judged, at least; and with a gap, and without, those that a column is judged by.
+pub(crate) const ROWS_LEAST: usize = 200;
 pub(crate) const CELLS_LEAST: usize = 30;
+/// Rows times columns times what each column asks for, at most.
+const WORK: usize = 20_000_000;
 /// Nats by which an explanation of a column's gaps is taken for one: of fifty terms one gains two or three more by chance than it costs.
 const MUCH: f64 = 5.0;
 /// Where columns explain gaps without exception, their odds know no end.
 const LOG_ODDS_MOST: f64 = 30.0;
+
+/// Rows by which the gaps of a table of `n` rows and `d` columns of so many outcomes are judged: `most`, or fewer of wide tables.
+pub(crate) fn rows_to_judge(n: usize, most: usize, d: usize, outcomes: usize) -> usize {
+    n.min(most).min(WORK / ((outcomes + 2 * d) * d))
+}
 
 /// Of the rows of `asked`, (n, d), the odds of a gap in each column given what else is observed of the row, as `rows` of the same table tell:
 /// numbers in model units, and classes where a column has more than one outcome. One where a column has too few gaps to tell, and all alike
@@ -159,8 +167,10 @@ pub(crate) fn odds_of_gaps(rows: ArrayView2<f32>, asked: ArrayView2<f32>, outcom
         let Terms { cells, plain } = terms(&numbers, &table(levels, target.nrows()), &table(flags, target.nrows()));
         let (of_rows, of_asked) = cells.view().split_at(Axis(0), n);
         let gaps = Gaps { missing, terms: Terms { cells: of_rows.to_owned(), plain }, own: None };
-        let (best, none) = (gaps.with_terms(false), gaps.explain(Vec::new(), false));
-        if best.score - none.score < MUCH {
+        let none = gaps.explain(Vec::new(), false);
+        let without = none.score;
+        let best = gaps.with_terms(none);
+        if best.score - without < MUCH {
             return vec![1.0; asked.nrows()];
         }
         let log_odds =
@@ -220,7 +230,7 @@ impl Gaps {
 
     /// Compares gaps that follow the cell itself with gaps at random.
     pub fn judge(&self) -> Verdict {
-        let [random, own] = [false, true].map(|own| self.with_terms(own));
+        let [random, own] = [false, true].map(|own| self.with_terms(self.explain(Vec::new(), own)));
         let entries = self.entries();
         let first = own.coefficients.len() - entries;
         let mut log_odds = own.coefficients[first..].to_vec();
@@ -234,13 +244,12 @@ impl Gaps {
         Verdict { tilt: Tilt { log_odds, errors }, evidence: own.score - random.score }
     }
 
-    /// The best choice of terms of the other columns that is found stepwise (Efroymson 1960), from none and from many: a sum of columns is
+    /// The best choice of terms of the other columns that is found stepwise (Efroymson 1960), from `none` and from many: a sum of columns is
     /// found from many only, where each of them says little by itself.
-    fn with_terms(&self, own: bool) -> Explained {
-        let none = self.explain(Vec::new(), own);
+    fn with_terms(&self, none: Explained) -> Explained {
         let mut gains: Vec<(usize, f64)> = self.gains(&none).filter(|(term, _)| *term < self.terms.plain).collect();
         gains.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let many = self.explain(gains.iter().take(MANY).map(|(term, _)| *term).collect(), own);
+        let many = self.explain(gains.iter().take(MANY).map(|(term, _)| *term).collect(), none.own);
         let (few, many) = (self.stepwise(none), self.stepwise(self.with_fewer(many)));
         if many.score > few.score { many } else { few }
     }

@@ -25,7 +25,7 @@ use crate::likelihood::Likelihood;
 use crate::model::bound::{Batch, Divergence, Estimator, Gradient, Proposal, Workspace};
 use crate::model::linear::Given;
 use crate::model::linear::start::View;
-use crate::model::missingness::odds_of_gaps;
+use crate::model::missingness::{ROWS_LEAST, odds_of_gaps, rows_to_judge};
 use crate::model::posterior::{BLOCK, Block};
 use crate::model::{SHARD, Vae, marginal_bias};
 use crate::rng::{Purpose, Stream, antithetic, fill_normals, pair, stream};
@@ -193,7 +193,7 @@ impl HeldOut {
     fn weigh(&mut self, rows: &Rows<f32>, outcomes: &[usize], seed: u64) {
         let target = &rows.target;
         let (n, d) = target.dim();
-        let kept = n.min(ROWS_TO_WEIGH).min(WORK_TO_WEIGH / ((outcomes.iter().sum::<usize>() + 2 * d) * d));
+        let kept = rows_to_judge(n, ROWS_TO_WEIGH, d, outcomes.iter().sum());
         if kept < n.min(ROWS_LEAST) {
             return;
         }
@@ -224,8 +224,6 @@ impl HeldOut {
 
 /// Rows that tell which cells are likely gaps, at most; fewer of wide tables, and none where not that many are left.
 const ROWS_TO_WEIGH: usize = 3000;
-const WORK_TO_WEIGH: usize = 20_000_000;
-const ROWS_LEAST: usize = 200;
 /// No held-out cell counts for more than so many.
 const COUNT_MOST: f64 = 10.0;
 
@@ -613,13 +611,7 @@ pub(crate) fn fill_loss(expected: &[f32], truth: f32) -> f64 {
 
 /// The mean and its standard error; an infinite one for fewer than two numbers.
 pub(crate) fn mean_and_error(x: &[f64]) -> (f64, f64) {
-    let n = x.len() as f64;
-    if n < 2.0 {
-        return (0.0, f64::INFINITY);
-    }
-    let mean = x.iter().sum::<f64>() / n;
-    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, (variance / n).sqrt())
+    weighted_mean_and_error(x.iter().map(|&x| (x, 1.0)))
 }
 
 /// The mean of numbers with weights, and its standard error (the sandwich's); an infinite one for fewer than two.
@@ -629,8 +621,9 @@ pub(crate) fn weighted_mean_and_error(x: impl Iterator<Item = (f64, f64)> + Clon
         return (0.0, f64::INFINITY);
     }
     let mean = x.clone().map(|(x, w)| w * x).sum::<f64>() / total;
-    let squares = x.map(|(x, w)| (w * (x - mean)).powi(2)).sum::<f64>();
-    (mean, (squares * n as f64 / (n - 1) as f64).sqrt() / total)
+    let n = f64::from(n);
+    let variance = x.map(|(x, w)| (w * (x - mean)).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / (total * total / n)).sqrt())
 }
 
 /// Puts the visible cells of some rows into a block; its further rows are empty. A cell is visible where it is observed and
@@ -733,6 +726,7 @@ mod tests {
         let x = [1.0, 4.0, -2.0, 0.5];
         let (mean, error) = weighted_mean_and_error(x.iter().map(|x| (*x, 0.7)));
         let want = mean_and_error(&x);
+        assert!((want.0 - 0.875).abs() < 1e-12 && (want.1 - 1.515625f64.sqrt()).abs() < 1e-12);
         assert!((mean - want.0).abs() < 1e-12 && (error - want.1).abs() < 1e-12);
         let twice = weighted_mean_and_error(x.iter().zip([1.0, 2.0, 1.0, 0.0]).map(|(x, w)| (*x, w)));
         assert!((twice.0 - 7.0 / 4.0).abs() < 1e-12);

@@ -87,8 +87,8 @@ pub(crate) fn choose(trainer: &Trainer<'_>, candidates: &[Vec<Family>], pilot: &
         .collect()
 }
 
-/// The place of the best log score among families that fill no worse than the first, which stays unless beaten beyond
-/// chance (two standard errors).
+/// The place of the best log score among families that fill no worse than the first (by how much they have to show that, see [`SLACK`] and
+/// [`DECISIVE`]), which stays unless beaten beyond chance (two standard errors).
 fn best(scores: &[&Vec<CellScore>]) -> usize {
     let gain = |i: usize| {
         let over = |f: fn(&CellScore, &CellScore) -> f64| {
