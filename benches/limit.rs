@@ -122,14 +122,15 @@ fn step(title: &str, df: &DataFrame, batch: usize, threads: usize, peak: f64) {
         let (seconds, operations) = config.training_rate(df, batch, steps).expect("a fit");
         (seconds, cpu_seconds().zip(before).map_or(seconds * threads as f64, |(now, then)| now - then), operations)
     };
-    let steps = 60_000 / batch;
+    let steps = 120_000 / batch;
     let (mut rate, mut of_cpu) = (0f64, 0f64);
     let mut a_row = 0.0;
     for _ in 0..3 {
-        // What comes before the first step is in both.
+        // What comes before the first step and after the last is in both.
         let (few, many) = (run(steps / 4), run(steps));
-        rate = rate.max(many.2 / many.0 / 1e9);
-        of_cpu = of_cpu.max((many.2 - few.2) / (many.1 - few.1) / 1e9);
+        let operations = (many.2 - few.2) / 1e9;
+        rate = rate.max(operations / (many.0 - few.0));
+        of_cpu = of_cpu.max(operations / (many.1 - few.1));
         a_row = many.2 / (2 * steps * batch) as f64 / 1e9;
     }
     let (rows, rows_of_cpu) = (rate / a_row, of_cpu / a_row);
