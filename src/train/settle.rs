@@ -33,7 +33,8 @@ const PRIOR_CELLS: f64 = 5.0;
 /// (model units). A scale fits most of the cells, not a few wild ones.
 const ELSEWHERE: (f64, f64) = (0.1, 3.0);
 
-/// A held-out cell of a head: its value, the head's outputs at the start and those of each latent point of the members that hold it out.
+/// A held-out cell of a head: its value, the head's outputs at the start and those of each latent point of the members that hold it out,
+/// [`DRAWS`] a member, one member after the other.
 struct Cell {
     x: f32,
     /// See [`HeldOut::count`](crate::train::HeldOut::count).
@@ -148,7 +149,7 @@ fn heads_depart(heads: &[Head], asked: &[bool], cells: &[Vec<Cell>], proof: f64)
         let beyond_chance = |i: &usize| {
             // A cell of this column counts by itself, and for its part in all that are asked.
             let counts = |g: usize| f64::from(u8::from(g == h)) + if asked[g] { share } else { 0.0 };
-            let counted = alike().filter(|&g| counts(g) > 0.0);
+            let counted = alike().filter(|&g| g == h || asked[g]);
             let (gain, error) = weighted_mean_and_error(counted.flat_map(|g| gains[g][*i].iter().map(move |&x| (x, counts(g)))));
             gain > proof * error
         };
