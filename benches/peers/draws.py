@@ -2,8 +2,9 @@
 
     python3 benches/peers/draws.py IN.csv SCHEMA.json OUT.csv [m = 20] [iterations = 5]
 
-Columns that the schema (as `lacuna schema` writes it) does not call numbers are categories. Needs miceforest 6 with LightGBM 4.5
-(4.6 breaks its matching) and pandas."""
+Columns that the schema (as `lacuna schema` writes it) does not call numbers are categories, drawn by their predicted probabilities
+(matching them, miceforest's default, stops where one is 0 or 1: its log odds are not finite). Needs miceforest 6 with LightGBM 4.5 (4.6
+breaks its matching) and pandas."""
 import json, sys, time
 import miceforest, pandas
 
@@ -15,9 +16,12 @@ names = list(table.columns)
 text = table.copy()
 for c in names:
     table[c] = table[c].astype(float) if c in number else table[c].astype('category')
+    if table[c].nunique() == 1:  # LightGBM wants two classes
+        table[c] = table[c].ffill().bfill()
 table.columns = [f'c{i}' for i in range(len(names))]
 start = time.time()
-kernel = miceforest.ImputationKernel(table, num_datasets=m, random_state=1, mean_match_candidates=5)
+strategy = {c: 'fast' if hasattr(table[c], 'cat') else 'normal' for c in table.columns}
+kernel = miceforest.ImputationKernel(table, num_datasets=m, random_state=1, mean_match_candidates=5, mean_match_strategy=strategy)
 kernel.mice(iterations, num_threads=1)
 seconds = time.time() - start
 with open(out, 'w', newline='') as f:

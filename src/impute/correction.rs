@@ -12,13 +12,15 @@ use crate::likelihood::{Head, Likelihood};
 use crate::model::linear::start::View;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
-use crate::train::{HeldOut, show_block, weighted_mean_and_error};
+use crate::train::{HeldOut, Member, show_block, weighted_mean_and_error};
 
 /// Completed cells of the rows that are kept, at most, and observed numbers that networks are asked for.
 const CELLS_MOST: usize = 2_000_000;
 const ASKED_MOST: usize = 400_000;
 /// Held-out cells of a sort that a choice is made by, at least.
 const HELD_LEAST: usize = 30;
+/// Standard errors by which held-out cells have to gain: the best of many kernels gains one by chance.
+const PROOF: f64 = 2.0;
 /// A fill that is farther off, in standard deviations, counts as if it were not: a few wild cells do not choose alone.
 const OFF_MOST: f32 = 5.0;
 /// Draws of the networks that stand for their distribution when the kernel of draws is chosen.
@@ -26,13 +28,18 @@ const DRAWS: usize = 8;
 
 impl VaeImputer {
     /// The rows of the fit that correct fills, and which they are, if held-out cells gain by it.
-    pub(super) fn find_neighbours(&self, of_fit: (&View<'_>, &Rows<f32>), held: &HeldOut) -> Option<(Neighbours, Vec<usize>)> {
+    pub(super) fn find_neighbours(
+        &self,
+        of_fit: (&View<'_>, &Rows<f32>),
+        members: &[Member],
+    ) -> Option<(Neighbours, Vec<usize>)> {
         let (n, d) = of_fit.1.target.dim();
         let heads = &self.vae.heads;
         let numbers: Vec<usize> = (0..d).filter(|&j| self.is_number(j)).collect();
         let outcomes: usize = heads.iter().map(|h| Likelihood::<f32>::outcomes(&h.law)).sum();
         let kept = n.min(ROWS_MOST).min(CELLS_MOST / outcomes.max(1)).min(ASKED_MOST / numbers.len().max(1));
-        if kept < NEAREST || held.len < HELD_LEAST {
+        let judged = self.judged(members);
+        if kept < NEAREST || judged.iter().map(|(_, held)| held.len).sum::<usize>() < HELD_LEAST {
             return None;
         }
         let mut of = match kept < n {
@@ -62,24 +69,28 @@ impl VaeImputer {
         }
         let blank = Kernels { numbers: None, drawn: None, levels: None, wider: 1.0 };
         let mut near = Neighbours::new(heads, [target, completed, expected], blank)?;
-        near.kernels = self.choose_kernels(of_fit, held, &of, &near);
+        let losses: Vec<Losses> = judged.iter().flat_map(|judged| self.losses(of_fit, judged, &of, &near)).collect();
+        near.kernels = choose_kernels(&losses, judged.len() == 1);
         let Kernels { numbers, drawn, levels, .. } = near.kernels;
         [numbers, drawn, levels].iter().any(Option::is_some).then_some((near, of))
     }
 
-    /// The kernels that do best on held-out cells: by the squared error of fills of numbers, by the continuous ranked probability score of
-    /// draws of numbers (Gneiting & Raftery 2007, eq. 21), by the log score of levels. That score is nearly the same for draws that are
-    /// somewhat too narrow, and these cells have chosen the networks: residuals in draws are as wide as does not score worse beyond chance.
-    fn choose_kernels(&self, of_fit: (&View<'_>, &Rows<f32>), held: &HeldOut, of: &[usize], near: &Neighbours) -> Kernels {
+    /// What the held-out cells of some networks lose without a correction, and with each kernel.
+    fn losses(
+        &self,
+        of_fit: (&View<'_>, &Rows<f32>),
+        (networks, held): &(Vec<&[f32]>, &HeldOut),
+        of: &[usize],
+        near: &Neighbours,
+    ) -> Vec<Losses> {
         let (d, latent) = (self.vae.heads.len(), self.vae.latent);
-        let choices: Vec<Kernel> =
-            BANDWIDTHS.iter().flat_map(|&bandwidth| SHARES.iter().map(move |&share| Kernel { bandwidth, share })).collect();
+        let choices = choices();
         let gaps_of = |&i: &usize| -> Vec<Gap> { (0..d).filter(|&j| held.cells[(i, j)]).map(|j| (i, j)).collect() };
         let gaps: Vec<Vec<Gap>> = held.rows.iter().map(gaps_of).collect();
         let losses = |(block, one, buffers): &mut (Block<f32>, Block<f32>, Distances), gaps: &[Vec<Gap>]| -> Vec<Losses> {
             let rows: Vec<usize> = gaps.iter().map(|gaps| gaps[0].0).collect();
             let show = |i, j| !held.cells[(i, j)];
-            self.expect(self.members.iter().map(Vec::as_slice), self.noise.view(), of_fit, &rows, show, block);
+            self.expect(networks.iter().copied(), self.noise.view(), of_fit, &rows, show, block);
             let gaps: Vec<&[Gap]> = gaps.iter().map(Vec::as_slice).collect();
             let nearest = near.near_gaps(of_fit.1, &gaps, block, buffers, |i| of.binary_search(&i).ok());
             show_block(of_fit.0, of_fit.1, &rows, show, one);
@@ -88,7 +99,7 @@ impl VaeImputer {
             let draws: Vec<Array2<f32>> = (0..DRAWS)
                 .map(|i| {
                     let noise = normals((BLOCK, latent), &mut rng) * self.spread();
-                    one.draw(&self.vae, &self.members[i % self.members.len()], noise.view()).clone()
+                    one.draw(&self.vae, networks[i % networks.len()], noise.view()).clone()
                 })
                 .collect();
             let (mut out, mut weights) = (Vec::new(), Vec::new());
@@ -106,7 +117,9 @@ impl VaeImputer {
                         true => draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect(),
                         false => Vec::new(),
                     };
-                    let mut losses = Losses { number, count: held.count(i, j), fill: vec![loss(expected)], draw: Vec::new() };
+                    let is_wrong = |levels: &[f32]| !number && self.point(j, levels) != f64::from(of_fit.1.place[(i, j)]);
+                    let (fill, wrong) = (vec![loss(expected)], vec![is_wrong(expected)]);
+                    let mut losses = Losses { number, count: held.count(i, j), fill, wrong, draw: Vec::new() };
                     let mut atoms: Vec<(f32, f32)> = own.iter().map(|&x| (x, 1.0)).collect();
                     // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
                     let (away, apart) = ranked_parts(&mut atoms, truth);
@@ -120,6 +133,7 @@ impl VaeImputer {
                             corrected.copy_from_slice(expected);
                             near.correct(j, &weights, kernel.share, &mut corrected);
                             losses.fill.push(loss(&corrected));
+                            losses.wrong.push(is_wrong(&corrected));
                             if number {
                                 let picked = &weights[..weights.len().min(PICKED)];
                                 let share = kernel.share / (kernel.share + picked.iter().map(|(_, w)| w).sum::<f32>());
@@ -140,27 +154,44 @@ impl VaeImputer {
             out
         };
         let buffers = || (Block::new(&self.vae, AT_ONCE), Block::new(&self.vae, 1), Distances::new(near));
-        let losses: Vec<Losses> = gaps.par_chunks(BLOCK).map_init(buffers, losses).flatten().collect();
-        let choose = |number: bool, of: fn(&Losses) -> &Vec<f64>| {
-            let of_sort: Vec<(&Vec<f64>, f64)> = losses.iter().filter(|l| l.number == number).map(|l| (of(l), l.count)).collect();
-            if of_sort.len() < HELD_LEAST {
-                return None;
-            }
-            let gain = |c: usize| weighted_mean_and_error(of_sort.iter().map(|(l, count)| (l[0] - l[c + 1], *count)));
-            let gains = (0..of_sort[0].0.len() - 1).map(gain).enumerate();
-            let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-            (mean > error).then_some(best)
-        };
-        let drawn = choose(true, |l| &l.draw).map(|best| {
-            let of_numbers: Vec<(&Vec<f64>, f64)> = losses.iter().filter(|l| l.number).map(|l| (&l.draw, l.count)).collect();
-            widest(&of_numbers, best)
-        });
-        Kernels {
-            numbers: choose(true, |l| &l.fill).map(|c| choices[c]),
-            drawn: drawn.map(|c| choices[c / WIDER.len()]),
-            levels: choose(false, |l| &l.fill).map(|c| choices[c]),
-            wider: drawn.map_or(1.0, |c| WIDER[c % WIDER.len()]),
+        gaps.par_chunks(BLOCK).map_init(buffers, losses).flatten().collect()
+    }
+}
+
+/// The kernels that are tried.
+fn choices() -> Vec<Kernel> {
+    BANDWIDTHS.iter().flat_map(|&bandwidth| SHARES.iter().map(move |&share| Kernel { bandwidth, share })).collect()
+}
+
+/// The kernels that do best on held-out cells, beyond chance: by the squared error of fills of numbers, by the continuous ranked
+/// probability score of draws of numbers (Gneiting & Raftery 2007, eq. 21), by the log score of levels, no more of whose fills may be
+/// wrong: networks that are too sure gain in that score by whatever makes levels alike. The score of draws is nearly the same for draws
+/// that are somewhat too narrow, and these cells have chosen the networks: where those are judged `together`, residuals in draws are as
+/// wide as does not score worse beyond chance. A network by itself misses by more than all together as it is.
+fn choose_kernels(losses: &[Losses], together: bool) -> Kernels {
+    let (numbers, levels): (Vec<&Losses>, Vec<&Losses>) = losses.iter().partition(|l| l.number);
+    let choose = |of_sort: &[&Losses], of: fn(&Losses) -> &Vec<f64>| {
+        if of_sort.len() < HELD_LEAST {
+            return None;
         }
+        let wrong = |c: usize| of_sort.iter().map(|l| l.count * f64::from(u8::from(l.wrong[c]))).sum::<f64>();
+        let gain = |c: usize| weighted_mean_and_error(of_sort.iter().map(|l| (of(l)[0] - of(l)[c + 1], l.count)));
+        let choices = 0..of(of_sort[0]).len() - 1;
+        let no_more_wrong = |c: &usize| of_sort[0].number || wrong(c + 1) <= wrong(0);
+        let gains = choices.filter(no_more_wrong).map(|c| (c, gain(c)));
+        let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
+        (mean > PROOF * error).then_some(best)
+    };
+    let choices = choices();
+    let drawn = choose(&numbers, |l| &l.draw).map(|best| match together {
+        true => widest(&numbers.iter().map(|l| (&l.draw, l.count)).collect::<Vec<_>>(), best),
+        false => best,
+    });
+    Kernels {
+        numbers: choose(&numbers, |l| &l.fill).map(|c| choices[c]),
+        drawn: drawn.map(|c| choices[c / WIDER.len()]),
+        levels: choose(&levels, |l| &l.fill).map(|c| choices[c]),
+        wider: drawn.map_or(1.0, |c| WIDER[c % WIDER.len()]),
     }
 }
 
@@ -171,6 +202,8 @@ struct Losses {
     /// See [`HeldOut::count`].
     count: f64,
     fill: Vec<f64>,
+    /// Of levels, whether the fill is wrong.
+    wrong: Vec<bool>,
     draw: Vec<f64>,
 }
 

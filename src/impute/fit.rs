@@ -117,9 +117,8 @@ impl VaeConfig {
         imputer.members = members.iter().map(|m| m.weights.clone()).collect();
         let mut kept = Vec::new();
         // Of tables of few columns rows alike are too many to say more than a straight line.
-        let corrected = !self.without_neighbours && plan.held_alike && !plan.prove;
-        if let (true, Some(member)) = (corrected, members.first()) {
-            let found = in_pool(self.threads, || imputer.find_neighbours((&view, &rows), &member.held))?;
+        if !self.without_neighbours && !plan.prove {
+            let found = in_pool(self.threads, || imputer.find_neighbours((&view, &rows), &members))?;
             if let Some((near, of)) = found {
                 (imputer.neighbours, kept) = (Some(near), of);
             }

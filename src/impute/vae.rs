@@ -458,6 +458,16 @@ impl VaeImputer {
         }
     }
 
+    /// Who is judged by which held-out cells: all networks together where they hold out the same, else each by its own.
+    pub(super) fn judged<'a>(&'a self, members: &'a [Member]) -> Vec<(Vec<&'a [f32]>, &'a HeldOut)> {
+        match members {
+            [first, others @ ..] if others.iter().all(|m| m.held.cells == first.held.cells) => {
+                vec![(self.members.iter().map(Vec::as_slice).collect(), &first.held)]
+            }
+            _ => members.iter().map(|m| (vec![m.weights.as_slice()], &m.held)).collect(),
+        }
+    }
+
     /// One entry a column of the schema: the error of fills on the cells that no network saw, where all hold out the same; else of
     /// each network's fills on the cells that it did not see. `kept`: the rows by which fills are corrected.
     pub(super) fn expected_errors(
@@ -470,12 +480,8 @@ impl VaeImputer {
         let rows = of_fit.1;
         // Per column: squared errors (or wrong levels) of the fills and of the mean fill, and what a cell like it counts for among the gaps.
         let mut errors: Vec<Vec<(f64, f64, f64)>> = vec![Vec::new(); d];
-        let alike = members.iter().all(|m| m.held.cells == members[0].held.cells);
-        let judged = if alike { &members[..members.len().min(1)] } else { members };
-        for Member { weights, held, .. } in judged {
+        for (networks, held) in self.judged(members) {
             let HeldOut { cells, rows: held_rows, .. } = held;
-            let networks =
-                || -> Vec<&[f32]> { if alike { self.members.iter().map(Vec::as_slice).collect() } else { vec![weights] } };
             let gaps: Vec<Gap> =
                 held_rows.iter().flat_map(|&i| (0..d).filter(move |&k| cells[(i, k)]).map(move |k| (i, k))).collect();
             let blocks = self.answer_blocks(
@@ -484,7 +490,7 @@ impl VaeImputer {
                 |buffers, of, gaps| {
                     let show = |i: usize, j: usize| !cells[(i, j)];
                     let without = |i: usize| kept.binary_search(&i).ok();
-                    self.expect_gaps(networks().into_iter(), of_fit, (of, gaps), show, without, buffers);
+                    self.expect_gaps(networks.iter().copied(), of_fit, (of, gaps), show, without, buffers);
                     let block = &buffers.block;
                     let error = |(r, &(i, k)): (usize, &Gap)| {
                         let fill = self.point(k, block.outcomes(r, k));

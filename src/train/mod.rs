@@ -75,7 +75,8 @@ pub(crate) struct Plan {
     /// Share of the observed cells held out, and at most how many.
     pub held_share: f64,
     pub held_most: usize,
-    /// Whether all members hold out the same cells, by which their mean is judged; a small table has too few of them for that.
+    /// Whether all members hold out the same cells, by which their mean is judged. Those of a small table hold out each its own, so that more
+    /// cells judge them.
     pub held_alike: bool,
     /// Whether a network has to prove by held-out cells that it is better than the linear model it starts from. Several networks
     /// may gain together where each by itself does not, so that this is asked of tables of few columns only, where a
@@ -122,14 +123,19 @@ impl Plan {
             epochs: (steps / steps_per_epoch as f64).ceil() as usize,
             patience: 20,
             // More networks where each is cheap.
-            members: if thousands < 100.0 { 4 } else { 2 },
+            members: match thousands {
+                t if t < 2.0 => 16,
+                t if t < 5.0 => 6,
+                t if t < 100.0 => 4,
+                _ => 2,
+            },
             step_size: 2e-3,
             decay: 0.2,
             hidden_most: if thousands < 100.0 { 0.7 } else { 0.4 },
             encoder_turn: if thousands < 100.0 { 4 } else { 8 },
-            held_share: if thousands < 2.0 { 0.1 } else { 0.04 },
+            held_share: if thousands < 5.0 { 0.1 } else { 0.04 },
             held_most: 5000,
-            held_alike: thousands >= 2.0,
+            held_alike: thousands >= 20.0,
             prove: d <= COLUMNS_TO_PROVE,
             warm_up: 0.2,
             kl_weight: 1.0,

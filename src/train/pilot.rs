@@ -49,8 +49,9 @@ const SLACK: f64 = 0.1;
 /// A family that is better by so many nats a cell, as one with a point mass is where most cells are one value, need not show that: it is enough that
 /// its fills are not worse beyond chance.
 const DECISIVE: f64 = 2.0;
-/// Share of the fit's steps, summed over its members, that the pilot takes; and at least how many steps.
+/// Share of the fit's steps, summed over its members (so many of them at most), that the pilot takes; and at least how many steps.
 const SHARE: f64 = 0.1;
+const MEMBERS_MOST: usize = 4;
 const STEPS_LEAST: f64 = 300.0;
 /// Below the first width its network is no wider than the second.
 const WIDE: usize = 256;
@@ -59,7 +60,7 @@ const NARROW: usize = 64;
 impl Plan {
     /// The plan of the pilot: one network, few epochs, more cells held out.
     pub fn pilot(&self) -> Plan {
-        let steps = (self.epochs * self.members * self.steps_per_epoch) as f64 * SHARE;
+        let steps = (self.epochs * self.members.min(MEMBERS_MOST) * self.steps_per_epoch) as f64 * SHARE;
         let steps = steps.max(STEPS_LEAST.min((self.epochs * self.steps_per_epoch) as f64));
         let epochs = (steps / self.steps_per_epoch as f64).ceil() as usize;
         let width = if self.width < WIDE { self.width.min(NARROW) } else { self.width };

@@ -113,7 +113,8 @@ pub(crate) fn settle(trainer: &Trainer<'_>, members: &mut [Member]) {
     let departures =
         if trainer.plan.prove { heads_depart(heads, &asked_of(trainer), &cells, PROOF) } else { vec![1.0; heads.len()] };
     for ((head, cells), departure) in heads.iter().zip(&cells).zip(departures) {
-        let wider = head.law.scale_output().filter(|_| departure > 0.0).map(|at| (at, wider(&head.law, cells, departure, at)));
+        let wider = |at| wider(&head.law, cells, departure, at, trainer.plan.held_alike);
+        let wider = head.law.scale_output().filter(|_| departure > 0.0).map(|at| (at, wider(at)));
         members.iter_mut().for_each(|m| trainer.vae.settle(&mut m.weights, head, &bias, departure, wider));
     }
 }
@@ -158,9 +159,9 @@ fn heads_depart(heads: &[Head], asked: &[bool], cells: &[Vec<Cell>], proof: f64)
     (0..heads.len()).map(depart).collect()
 }
 
-/// By how much the logarithm of a scale grows: by a standard error more than the held-out cells say, as they have chosen the epoch, too,
-/// and are missed by less than others.
-fn wider(law: &Law, cells: &[Cell], departure: f32, at: usize) -> f32 {
+/// By how much the logarithm of a scale grows: as held-out cells say. Those of all members `together` say a standard error more, as they have
+/// chosen the epoch of each, too, and are missed by less than others; a member's own are missed by more than by the mean of all.
+fn wider(law: &Law, cells: &[Cell], departure: f32, at: usize, together: bool) -> f32 {
     if cells.is_empty() {
         return 0.0;
     }
@@ -175,7 +176,8 @@ fn wider(law: &Law, cells: &[Cell], departure: f32, at: usize) -> f32 {
     let bend = before - 2.0 * scores[best] + after;
     // The curvature of a log likelihood is minus the precision of what is found at its top.
     if bend < 0.0 {
-        WIDER[best] + 0.1 * (0.5 * (before - after) / bend + (-1.0 / bend).sqrt().min(1.0)) as f32
+        let error = if together { (-1.0 / bend).sqrt().min(1.0) } else { 0.0 };
+        WIDER[best] + 0.1 * (0.5 * (before - after) / bend + error) as f32
     } else {
         WIDER[best]
     }
@@ -253,8 +255,8 @@ mod tests {
         let law = gaussian();
         let near = cells(500, 0.5, 0.0, |mean, _| mean).into_iter().map(|c| Cell { count: 0.0, ..c });
         let far = cells(500, 1.5, 0.0, |mean, _| mean);
-        let want = wider(&law, &far, 1.0, 1);
-        assert_eq!(wider(&law, &near.chain(far).collect::<Vec<_>>(), 1.0, 1), want);
+        let want = wider(&law, &far, 1.0, 1, true);
+        assert_eq!(wider(&law, &near.chain(far).collect::<Vec<_>>(), 1.0, 1, true), want);
     }
 
     #[test]
@@ -301,7 +303,7 @@ mod tests {
         let law = gaussian();
         let of_one = cells(30, 0.7, 0.25f32.ln(), |mean, _| mean);
         let of_four = of_one.iter().map(|c| Cell { etas: vec![c.etas[0].clone(); 4 * DRAWS], start: c.start.clone(), ..*c });
-        let (one, four) = (wider(&law, &of_one, 1.0, 1), wider(&law, &of_four.collect::<Vec<_>>(), 1.0, 1));
+        let (one, four) = (wider(&law, &of_one, 1.0, 1, true), wider(&law, &of_four.collect::<Vec<_>>(), 1.0, 1, true));
         assert!((one - four).abs() < 1e-4, "{one} {four}");
     }
 
@@ -309,11 +311,11 @@ mod tests {
     fn a_scale_becomes_that_of_the_errors_and_wild_cells_do_not_set_it() {
         let law = gaussian();
         let mut some = cells(1000, 0.5, 0.25f32.ln(), |mean, _| mean);
-        let by = wider(&law, &some, 1.0, 1);
+        let by = wider(&law, &some, 1.0, 1, true);
         assert!((by - 2f32.ln()).abs() < 0.1, "{by}");
         some.iter_mut().step_by(50).for_each(|c| c.x += 6.0);
-        let with_wild = wider(&law, &some, 1.0, 1);
+        let with_wild = wider(&law, &some, 1.0, 1, true);
         assert!((with_wild - by).abs() < 0.12, "{with_wild} {by}");
-        assert_eq!(wider(&law, &[], 1.0, 1), 0.0);
+        assert_eq!(wider(&law, &[], 1.0, 1, true), 0.0);
     }
 }
