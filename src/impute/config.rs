@@ -152,7 +152,8 @@ impl VaeConfig {
 pub enum Effort {
     /// Half the networks, each by two fifths of the steps: a fifth of the training.
     Fast,
-    /// Four networks; two where the table has 100 000 observed cells, six below 5 000, sixteen below 2 000, where each is cheap.
+    /// Four networks; two where the table has 100 000 observed cells; of more than four columns six below 5 000 and sixteen below 2 000,
+    /// where each is cheap.
     #[default]
     Default,
     /// Twice the networks, each by twice the steps: four times the training.

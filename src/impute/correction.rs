@@ -19,8 +19,6 @@ const CELLS_MOST: usize = 2_000_000;
 const ASKED_MOST: usize = 400_000;
 /// Held-out cells of a sort that a choice is made by, at least.
 const HELD_LEAST: usize = 30;
-/// Standard errors by which held-out cells have to gain: the best of many kernels gains one by chance.
-const PROOF: f64 = 2.0;
 /// A fill that is farther off, in standard deviations, counts as if it were not: a few wild cells do not choose alone.
 const OFF_MOST: f32 = 5.0;
 /// Draws of the networks that stand for their distribution when the kernel of draws is chosen.
@@ -117,9 +115,7 @@ impl VaeImputer {
                         true => draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect(),
                         false => Vec::new(),
                     };
-                    let is_wrong = |levels: &[f32]| !number && self.point(j, levels) != f64::from(of_fit.1.place[(i, j)]);
-                    let (fill, wrong) = (vec![loss(expected)], vec![is_wrong(expected)]);
-                    let mut losses = Losses { number, count: held.count(i, j), fill, wrong, draw: Vec::new() };
+                    let mut losses = Losses { number, count: held.count(i, j), fill: vec![loss(expected)], draw: Vec::new() };
                     let mut atoms: Vec<(f32, f32)> = own.iter().map(|&x| (x, 1.0)).collect();
                     // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
                     let (away, apart) = ranked_parts(&mut atoms, truth);
@@ -133,7 +129,6 @@ impl VaeImputer {
                             corrected.copy_from_slice(expected);
                             near.correct(j, &weights, kernel.share, &mut corrected);
                             losses.fill.push(loss(&corrected));
-                            losses.wrong.push(is_wrong(&corrected));
                             if number {
                                 let picked = &weights[..weights.len().min(PICKED)];
                                 let share = kernel.share / (kernel.share + picked.iter().map(|(_, w)| w).sum::<f32>());
@@ -163,24 +158,20 @@ fn choices() -> Vec<Kernel> {
     BANDWIDTHS.iter().flat_map(|&bandwidth| SHARES.iter().map(move |&share| Kernel { bandwidth, share })).collect()
 }
 
-/// The kernels that do best on held-out cells, beyond chance: by the squared error of fills of numbers, by the continuous ranked
-/// probability score of draws of numbers (Gneiting & Raftery 2007, eq. 21), by the log score of levels, no more of whose fills may be
-/// wrong: networks that are too sure gain in that score by whatever makes levels alike. The score of draws is nearly the same for draws
-/// that are somewhat too narrow, and these cells have chosen the networks: where those are judged `together`, residuals in draws are as
-/// wide as does not score worse beyond chance. A network by itself misses by more than all together as it is.
+/// The kernels that do best on held-out cells: by the squared error of fills of numbers, by the continuous ranked probability score of
+/// draws of numbers (Gneiting & Raftery 2007, eq. 21), by the log score of levels. The score of draws is nearly the same for draws that
+/// are somewhat too narrow, and these cells have chosen the networks: where those are judged `together`, residuals in draws are as wide
+/// as does not score worse beyond chance. A network by itself misses by more than all together as it is.
 fn choose_kernels(losses: &[Losses], together: bool) -> Kernels {
     let (numbers, levels): (Vec<&Losses>, Vec<&Losses>) = losses.iter().partition(|l| l.number);
     let choose = |of_sort: &[&Losses], of: fn(&Losses) -> &Vec<f64>| {
         if of_sort.len() < HELD_LEAST {
             return None;
         }
-        let wrong = |c: usize| of_sort.iter().map(|l| l.count * f64::from(u8::from(l.wrong[c]))).sum::<f64>();
         let gain = |c: usize| weighted_mean_and_error(of_sort.iter().map(|l| (of(l)[0] - of(l)[c + 1], l.count)));
-        let choices = 0..of(of_sort[0]).len() - 1;
-        let no_more_wrong = |c: &usize| of_sort[0].number || wrong(c + 1) <= wrong(0);
-        let gains = choices.filter(no_more_wrong).map(|c| (c, gain(c)));
+        let gains = (0..of(of_sort[0]).len() - 1).map(gain).enumerate();
         let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-        (mean > PROOF * error).then_some(best)
+        (mean > error).then_some(best)
     };
     let choices = choices();
     let drawn = choose(&numbers, |l| &l.draw).map(|best| match together {
@@ -202,8 +193,6 @@ struct Losses {
     /// See [`HeldOut::count`].
     count: f64,
     fill: Vec<f64>,
-    /// Of levels, whether the fill is wrong.
-    wrong: Vec<bool>,
     draw: Vec<f64>,
 }
 

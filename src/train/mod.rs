@@ -103,6 +103,7 @@ impl Plan {
     pub fn for_table(n: usize, d: usize, observed: usize) -> Plan {
         let thousands = observed as f64 / 1000.0;
         let batch = if thousands < 100.0 { SHARD } else { 2 * SHARD };
+        let prove = d <= COLUMNS_TO_PROVE;
         // Steps grow with the root of the cells: a small table cannot use more, a large one is seen several times.
         let steps = (700.0 * thousands.sqrt()).clamp(700.0, 6000.0);
         let steps_per_epoch = (n / batch).clamp(50, 500);
@@ -122,12 +123,12 @@ impl Plan {
             steps_per_epoch,
             epochs: (steps / steps_per_epoch as f64).ceil() as usize,
             patience: 20,
-            // More networks where each is cheap.
+            // More networks where each is cheap and has much to say.
             members: match thousands {
-                t if t < 2.0 => 16,
-                t if t < 5.0 => 6,
-                t if t < 100.0 => 4,
-                _ => 2,
+                t if t >= 100.0 => 2,
+                t if t >= 5.0 || prove => 4,
+                t if t >= 2.0 => 6,
+                _ => 16,
             },
             step_size: 2e-3,
             decay: 0.2,
@@ -136,7 +137,7 @@ impl Plan {
             held_share: if thousands < 5.0 { 0.1 } else { 0.04 },
             held_most: 5000,
             held_alike: thousands >= 20.0,
-            prove: d <= COLUMNS_TO_PROVE,
+            prove,
             warm_up: 0.2,
             kl_weight: 1.0,
             free_bits: 0.0,
@@ -725,6 +726,17 @@ mod tests {
         let all = |j: usize| held.rows.iter().filter(|&&i| held.cells[(i, j)]).map(|&i| held.count(i, j)).collect::<Vec<_>>();
         assert!(all(1).iter().sum::<f64>() < 0.7 * all(1).len() as f64);
         assert!(all(2).iter().all(|count| (count - 1.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn small_tables_have_more_networks_that_hold_out_their_own_cells() {
+        let plan = |n: usize, d: usize| Plan::for_table(n, d, n * d);
+        let of = |n: usize, d: usize| (plan(n, d).members, plan(n, d).held_alike);
+        assert_eq!([of(100, 8), of(500, 8)], [(16, false), (6, false)]);
+        assert_eq!([of(2000, 8), of(5000, 8), of(20_000, 8)], [(4, false), (4, true), (2, true)]);
+        // Tables that are taken for linear until a pilot says otherwise have no more of them, and no pilot is longer for its networks.
+        assert_eq!([plan(300, 3).members, plan(1000, 3).members], [4, 4]);
+        assert_eq!(plan(200, 8).pilot().epochs, Plan { members: 4, ..plan(200, 8) }.pilot().epochs);
     }
 
     #[test]

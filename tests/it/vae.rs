@@ -214,7 +214,7 @@ fn an_effort_says_how_many_networks_and_steps() {
     let df = df!("a" => &x, "b" => &x, "c" => &x, "d" => &x, "e" => &x).unwrap();
     let fitted = |effort| VaeConfig::default().effort(effort).hidden(4).fit(&df).unwrap().training().clone();
     let [fast, default, best] = [Effort::Fast, Effort::Default, Effort::Best].map(fitted);
-    assert_eq!([fast.epochs.len(), default.epochs.len(), best.epochs.len()], [2, 4, 8]);
+    assert_eq!([fast.epochs.len(), default.epochs.len(), best.epochs.len()], [8, 16, 32]);
     // Early stopping may end any of them; a fast one has no more than two fifths of the default's fourteen.
     assert!(fast.epochs.iter().all(|&e| e <= 6), "{:?}", fast.epochs);
     // What is stated goes first.
