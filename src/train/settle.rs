@@ -112,9 +112,8 @@ pub(crate) fn settle(trainer: &Trainer<'_>, members: &mut [Member]) {
     let bias = marginal_bias(heads, trainer.scaling);
     let departures =
         if trainer.plan.prove { heads_depart(heads, &asked_of(trainer), &cells, PROOF) } else { vec![1.0; heads.len()] };
-    let together = trainer.plan.held_alike || members.len() == 1;
     for ((head, cells), departure) in heads.iter().zip(&cells).zip(departures) {
-        let wider = |at| wider(&head.law, cells, departure, at, together);
+        let wider = |at| wider(&head.law, cells, departure, at, trainer.plan.held_alike);
         let wider = head.law.scale_output().filter(|_| departure > 0.0).map(|at| (at, wider(at)));
         members.iter_mut().for_each(|m| trainer.vae.settle(&mut m.weights, head, &bias, departure, wider));
     }
