@@ -46,9 +46,8 @@ impl VaeImputer {
         };
         of.sort_unstable();
         let target = Array2::from_shape_fn((kept, d), |(k, j)| of_fit.1.target[(of[k], j)]);
-        let members = || self.members.iter().map(Vec::as_slice);
         let complete = |block: &mut Block<f32>, of: &[usize]| -> Vec<f32> {
-            self.expect(members(), self.noise.view(), of_fit, of, |_, _| true, block);
+            self.expect(self.networks(), self.noise.view(), of_fit, of, |_, _| true, block);
             block.expected.slice(s![..of.len(), ..]).iter().copied().collect()
         };
         let completed: Vec<Vec<f32>> = of.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, AT_ONCE), complete).collect();
@@ -59,7 +58,7 @@ impl VaeImputer {
             let cells: Vec<usize> = (0..kept).filter(|&k| !target[(k, j)].is_nan()).collect();
             let ask = |block: &mut Block<f32>, cells: &[usize]| -> Vec<f32> {
                 let rows: Vec<usize> = cells.iter().map(|&k| of[k]).collect();
-                self.expect(members(), no_noise.view(), of_fit, &rows, |_, shown| shown != j, block);
+                self.expect(self.networks(), no_noise.view(), of_fit, &rows, |_, shown| shown != j, block);
                 (0..cells.len()).map(|r| block.outcomes(r, j)[0]).collect()
             };
             let asked: Vec<Vec<f32>> = cells.par_chunks(BLOCK).map_init(|| Block::new(&self.vae, 1), ask).collect();

@@ -73,8 +73,7 @@ impl VaeImputer {
     fn told_by_others(&self, (view, rows): (&View<'_>, &Rows<f32>), of: &[usize], j: usize) -> (Own, Terms) {
         let no_noise = Array2::zeros((1, self.vae.latent));
         let ask = |block: &mut Block<f32>, of: &[usize]| -> Vec<[Vec<f64>; 4]> {
-            let members = self.members.iter().map(Vec::as_slice);
-            self.expect(members, no_noise.view(), (view, rows), of, |_, shown| shown != j, block);
+            self.expect(self.networks(), no_noise.view(), (view, rows), of, |_, shown| shown != j, block);
             let mut out: Vec<_> = of.iter().enumerate().map(|(r, &i)| self.completed(rows.target.row(i), j, r, block)).collect();
             if self.is_number(j) {
                 let places: Vec<(usize, usize)> = (0..of.len()).map(|r| (r, j)).collect();

@@ -458,11 +458,16 @@ impl VaeImputer {
         }
     }
 
+    /// The weights of each network.
+    pub(super) fn networks(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.members.iter().map(Vec::as_slice)
+    }
+
     /// Who is judged by which held-out cells: all networks together where they hold out the same, else each by its own.
     pub(super) fn judged<'a>(&'a self, members: &'a [Member]) -> Vec<(Vec<&'a [f32]>, &'a HeldOut)> {
         match members {
             [first, others @ ..] if others.iter().all(|m| m.held.cells == first.held.cells) => {
-                vec![(self.members.iter().map(Vec::as_slice).collect(), &first.held)]
+                vec![(self.networks().collect(), &first.held)]
             }
             _ => members.iter().map(|m| (vec![m.weights.as_slice()], &m.held)).collect(),
         }
@@ -601,8 +606,7 @@ impl Imputer for VaeImputer {
                 &gaps,
                 || self.fill_buffers(),
                 |buffers, of, gaps| {
-                    let members = self.members.iter().map(Vec::as_slice);
-                    self.expect_gaps(members, (&self.view(), &rows), (of, gaps), |_, _| true, |_| None, buffers);
+                    self.expect_gaps(self.networks(), (&self.view(), &rows), (of, gaps), |_, _| true, |_| None, buffers);
                     let row = |(r, gaps): (usize, &&[Gap])| -> Vec<f64> {
                         gaps.iter().map(|&(_, k)| self.point(k, buffers.block.outcomes(r, k))).collect()
                     };
@@ -639,8 +643,7 @@ impl VaeImputer {
         let Some(near) = &self.neighbours else { return Ok(None) };
         let rows: Rows<f32> = self.scaling.rows(table);
         let of_block = |FillBuffers { block, one, distances }: &mut FillBuffers, of: &[usize], gaps: &[&[Gap]]| {
-            let members = self.members.iter().map(Vec::as_slice);
-            self.expect(members, self.noise.view(), (&self.view(), &rows), of, |_, _| true, block);
+            self.expect(self.networks(), self.noise.view(), (&self.view(), &rows), of, |_, _| true, block);
             let distances = distances.as_mut().expect("there are neighbours");
             let lists = near.near_gaps(&rows, gaps, block, distances, |_| None);
             let tilts = one.as_mut().map_or_else(Vec::new, |one| {
@@ -659,8 +662,7 @@ impl VaeImputer {
             return Ok(Vec::new());
         }
         let of_block = |FillBuffers { block, one, .. }: &mut FillBuffers, of: &[usize], gaps: &[&[Gap]]| -> Vec<f64> {
-            let members = self.members.iter().map(Vec::as_slice);
-            self.expect(members, self.noise.view(), (&self.view(), rows), of, |_, _| true, block);
+            self.expect(self.networks(), self.noise.view(), (&self.view(), rows), of, |_, _| true, block);
             let one = one.as_mut().expect("something is tilted");
             self.shifts(None, gaps, block, one).into_iter().map(|shift| f64::from(shift.by)).collect()
         };
