@@ -12,7 +12,7 @@ use crate::likelihood::{Head, Likelihood};
 use crate::model::linear::start::View;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
-use crate::train::{HeldOut, Member, show_block, weighted_mean_and_error};
+use crate::train::{HeldOut, Member, by_fold, show_block, weighted_mean_and_error};
 
 /// Completed cells of the rows that are kept, at most, and observed numbers that networks are asked for.
 const CELLS_MOST: usize = 2_000_000;
@@ -36,7 +36,7 @@ impl VaeImputer {
         let numbers: Vec<usize> = (0..d).filter(|&j| self.is_number(j)).collect();
         let outcomes: usize = heads.iter().map(|h| Likelihood::<f32>::outcomes(&h.law)).sum();
         let kept = n.min(ROWS_MOST).min(CELLS_MOST / outcomes.max(1)).min(ASKED_MOST / numbers.len().max(1));
-        let judged = self.judged(members);
+        let judged = by_fold(members);
         if kept < NEAREST || judged.iter().map(|(_, held)| held.len).sum::<usize>() < HELD_LEAST {
             return None;
         }

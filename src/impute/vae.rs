@@ -31,7 +31,7 @@ use crate::model::missingness::Tilt;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, Stream, antithetic, fill_normals, normals, pair, stream};
 use crate::train::pilot::FamilyScore;
-use crate::train::{HeldOut, Member, show_block};
+use crate::train::{HeldOut, Member, by_fold, show_block};
 
 /// Latent points a fill averages over, in antithetic pairs. More cost as much again each and change the fill's error in
 /// the fifth digit only: `cargo bench --bench limit` prints the curve.
@@ -463,18 +463,7 @@ impl VaeImputer {
         self.members.iter().map(Vec::as_slice)
     }
 
-    /// Who is judged by which held-out cells: all networks together where they hold out the same, else each by its own.
-    pub(super) fn judged<'a>(&'a self, members: &'a [Member]) -> Vec<(Vec<&'a [f32]>, &'a HeldOut)> {
-        match members {
-            [first, others @ ..] if others.iter().all(|m| m.held.cells == first.held.cells) => {
-                vec![(self.networks().collect(), &first.held)]
-            }
-            _ => members.iter().map(|m| (vec![m.weights.as_slice()], &m.held)).collect(),
-        }
-    }
-
-    /// One entry a column of the schema: the error of fills on the cells that no network saw, where all hold out the same; else of
-    /// each network's fills on the cells that it did not see. `kept`: the rows by which fills are corrected.
+    /// One entry a column of the schema: the error of the fills of the networks that hold out a cell. `kept`: the rows by which fills are corrected.
     pub(super) fn expected_errors(
         &self,
         of_fit: (&View<'_>, &Rows<f32>),
@@ -485,7 +474,7 @@ impl VaeImputer {
         let rows = of_fit.1;
         // Per column: squared errors (or wrong levels) of the fills and of the mean fill, and what a cell like it counts for among the gaps.
         let mut errors: Vec<Vec<(f64, f64, f64)>> = vec![Vec::new(); d];
-        for (networks, held) in self.judged(members) {
+        for (networks, held) in by_fold(members) {
             let HeldOut { cells, rows: held_rows, .. } = held;
             let gaps: Vec<Gap> =
                 held_rows.iter().flat_map(|&i| (0..d).filter(move |&k| cells[(i, k)]).map(move |k| (i, k))).collect();

@@ -75,8 +75,8 @@ pub(crate) struct Plan {
     /// Share of the observed cells held out, and at most how many.
     pub held_share: f64,
     pub held_most: usize,
-    /// Whether all members hold out the same cells, by which their mean is judged. Those of a small table hold out each its own, so that more
-    /// cells judge them.
+    /// Whether all members hold out the same cells, by which their mean is judged. Those of a small table take turns in folds, so that more cells
+    /// judge them.
     pub held_alike: bool,
     /// Whether a network has to prove by held-out cells that it is better than the linear model it starts from. Several networks
     /// may gain together where each by itself does not, so that this is asked of tables of few columns only, where a
@@ -145,6 +145,12 @@ impl Plan {
         }
     }
 
+    /// Sets of held-out cells, which have none in common: the members take turns in them.
+    pub fn folds(&self) -> usize {
+        let most = if self.held_alike { 1.0 } else { (1.0 / self.held_share).floor().min(self.members as f64) };
+        most.max(1.0) as usize
+    }
+
     /// Floating-point operations of a whole fit of one member as if every product were dense.
     pub fn operations(&self, vae: &Vae) -> f64 {
         let row = |encoder| vae.operations(encoder, self.k) as f64;
@@ -167,11 +173,14 @@ pub(crate) struct HeldOut {
 }
 
 impl HeldOut {
-    /// A share of the observed cells at random, at most one in two of a row and never a row's only one.
+    /// A share of the observed cells at random, at most one in two of a row and never a row's only one. Folds have
+    /// none in common; a member beyond the plan's, the pilot, chooses by itself.
     fn choose(rows: &Rows<f32>, plan: &Plan, seed: u64, member: usize) -> HeldOut {
-        let mut rng = stream(seed, Purpose::HeldOut, member as u64);
+        let (index, fold) = if member < plan.members { (0, member % plan.folds()) } else { (member, 0) };
+        let mut rng = stream(seed, Purpose::HeldOut, index as u64);
         let total = rows.target.iter().filter(|x| !x.is_nan()).count();
         let share = plan.held_share.min(plan.held_most as f64 / total.max(1) as f64);
+        let own = fold as f64 * share..(fold + 1) as f64 * share;
         let mut held = HeldOut {
             cells: Array2::from_elem(rows.target.dim(), false),
             rows: Vec::new(),
@@ -183,7 +192,7 @@ impl HeldOut {
             let before = held.len;
             for (j, x) in row.iter().enumerate() {
                 // One number a cell whether used or not: the choice in one row does not shift the next row's.
-                let chosen = rng.random::<f64>() < share;
+                let chosen = own.contains(&rng.random::<f64>());
                 if chosen && held.len < most && !x.is_nan() {
                     held.cells[(i, j)] = true;
                     held.len += 1;
@@ -245,6 +254,18 @@ pub(crate) struct Member {
     pub lost: Option<usize>,
 }
 
+/// The networks that hold out the same cells, which judge them together.
+pub(crate) fn by_fold(members: &[Member]) -> Vec<(Vec<&[f32]>, &HeldOut)> {
+    let mut folds: Vec<(Vec<&[f32]>, &HeldOut)> = Vec::new();
+    for Member { weights, held, .. } in members {
+        match folds.iter_mut().find(|(_, of_fold)| of_fold.cells == held.cells) {
+            Some((networks, _)) => networks.push(weights),
+            None => folds.push((vec![weights], held)),
+        }
+    }
+    folds
+}
+
 /// News of one epoch of one member.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Epoch {
@@ -274,9 +295,7 @@ pub(crate) struct Trainer<'a> {
 impl Trainer<'_> {
     /// A member with its first weights: the model as it begins.
     pub fn untrained(&self, member: usize) -> Member {
-        // The pilot comes after the members: its cells are its own.
-        let whose = if self.plan.held_alike && member < self.plan.members { 0 } else { member };
-        let held = HeldOut::choose(self.rows, self.plan, self.seed, whose);
+        let held = HeldOut::choose(self.rows, self.plan, self.seed, member);
         let mut rng = stream(self.seed, Purpose::Init, member as u64);
         let weights = self.vae.init(&marginal_bias(&self.vae.heads, self.scaling), &mut rng);
         Member { weights, held, epochs: 0, timed_out: false, lost: None }
@@ -285,13 +304,10 @@ impl Trainer<'_> {
     /// Weighs the members' held-out cells: see [`HeldOut::count`].
     pub fn weigh(&self, members: &mut [Member]) {
         let outcomes: Vec<usize> = self.vae.heads.iter().map(|h| Likelihood::<f32>::outcomes(&h.law)).collect();
-        if self.plan.held_alike {
-            let (first, others) = members.split_first_mut().expect("a member");
-            first.held.weigh(self.rows, &outcomes, self.seed);
-            others.iter_mut().for_each(|m| m.held = first.held.clone());
-        } else {
-            members.par_iter_mut().for_each(|m| m.held.weigh(self.rows, &outcomes, self.seed));
-        }
+        let (first, others) = members.split_at_mut(self.plan.folds());
+        first.par_iter_mut().for_each(|m| m.held.weigh(self.rows, &outcomes, self.seed));
+        let again = first.iter().cycle();
+        others.iter_mut().zip(again).for_each(|(m, of_fold)| m.held = of_fold.held.clone());
     }
 
     /// Trains one member on the calling thread's pool; the news go to `epochs`.
@@ -726,6 +742,18 @@ mod tests {
         let all = |j: usize| held.rows.iter().filter(|&&i| held.cells[(i, j)]).map(|&i| held.count(i, j)).collect::<Vec<_>>();
         assert!(all(1).iter().sum::<f64>() < 0.7 * all(1).len() as f64);
         assert!(all(2).iter().all(|count| (count - 1.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn members_hold_out_the_same_cells_or_none_in_common() {
+        let n = 200;
+        let rows = Rows { target: Array2::zeros((n, 8)), place: Array2::zeros((n, 8)) };
+        let held = |n: usize, m: usize| HeldOut::choose(&rows, &Plan::for_table(n, 8, 8 * n), 3, m).cells;
+        let count = |i: usize, j: usize| (0..16).filter(|&m| held(n, m)[(i, j)]).count();
+        assert!((0..n).all(|i| (0..8).all(|j| count(i, j) <= 1)));
+        assert!((0..n).map(|i| (0..8).map(|j| count(i, j)).sum::<usize>()).sum::<usize>() > 1500);
+        // As a table of many cells has it; the pilot's are its own.
+        assert!(held(5000, 0) == held(5000, 1) && held(5000, 0) != held(5000, 2));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::likelihood::{Head, Law, Likelihood, log_sum_exp};
 use crate::model::marginal_bias;
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
-use crate::train::{Member, Trainer, fill_loss, show_block, weighted_mean_and_error};
+use crate::train::{Member, Trainer, by_fold, fill_loss, show_block, weighted_mean_and_error};
 
 /// Latent points of a member that a held-out cell's score averages over.
 const DRAWS: usize = 4;
@@ -190,14 +190,12 @@ fn cells(trainer: &Trainer<'_>, members: &[Member]) -> Vec<Vec<Cell>> {
     let bias: Vec<f32> = marginal_bias(&vae.heads, trainer.scaling);
     let mut out: Vec<Vec<Cell>> = vae.heads.iter().map(|_| Vec::new()).collect();
     let mut block = Block::new(vae, 1);
-    // A cell that all members hold out is one cell, of which they speak together.
-    let together = if trainer.plan.held_alike { members.len() } else { 1 };
-    for members in members.chunks(together.max(1)) {
-        let held = &members[0].held;
+    // A cell that several members hold out is one cell, of which they speak together.
+    for (members, held) in by_fold(members) {
         for some in held.rows.chunks(BLOCK) {
             show_block(&view, rows, some, |i, j| !held.cells[(i, j)], &mut block);
             let starts = block.visible.start.clone();
-            let points = members.iter().flat_map(|m| noise.rows().into_iter().map(|e| (&m.weights, e)));
+            let points = members.iter().flat_map(|w| noise.rows().into_iter().map(move |e| (*w, e)));
             let decoded: Vec<Array2<f32>> = points
                 .map(|(weights, e)| {
                     block.draw(vae, weights, e.broadcast((BLOCK, vae.latent)).expect("a row of noise has latent entries")).clone()
