@@ -22,8 +22,7 @@ use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::sigmoid;
-use crate::likelihood::softplus;
+use crate::kernel::{Real, vectorised};
 use crate::model::linear::{factor, solve_lower, solve_upper, triangle};
 use crate::rng::Stream;
 
@@ -167,7 +166,7 @@ pub(crate) fn odds_of_gaps(rows: ArrayView2<f32>, asked: ArrayView2<f32>, outcom
         let Terms { cells, plain } = terms(&numbers, &table(levels, target.nrows()), &table(flags, target.nrows()));
         let (of_rows, of_asked) = cells.view().split_at(Axis(0), n);
         let gaps = Gaps { missing, terms: Terms { cells: of_rows.to_owned(), plain }, own: None };
-        let none = gaps.explain(Vec::new(), false);
+        let none = gaps.without_terms(false);
         let without = none.score;
         let best = gaps.with_terms(none);
         if best.score - without < MUCH {
@@ -230,7 +229,7 @@ impl Gaps {
 
     /// Compares gaps that follow the cell itself with gaps at random.
     pub fn judge(&self) -> Verdict {
-        let [random, own] = [false, true].map(|own| self.with_terms(self.explain(Vec::new(), own)));
+        let [random, own] = [false, true].map(|own| self.with_terms(self.without_terms(own)));
         let entries = self.entries();
         let first = own.coefficients.len() - entries;
         let mut log_odds = own.coefficients[first..].to_vec();
@@ -249,7 +248,7 @@ impl Gaps {
     fn with_terms(&self, none: Explained) -> Explained {
         let mut gains: Vec<(usize, f64)> = self.gains(&none).filter(|(term, _)| *term < self.terms.plain).collect();
         gains.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let many = self.explain(gains.iter().take(MANY).map(|(term, _)| *term).collect(), none.own);
+        let many = self.explain_more(&none, gains.iter().take(MANY).map(|(term, _)| *term));
         let (few, many) = (self.stepwise(none), self.stepwise(self.with_fewer(many)));
         if many.score > few.score { many } else { few }
     }
@@ -258,7 +257,7 @@ impl Gaps {
     fn stepwise(&self, mut explained: Explained) -> Explained {
         while explained.chosen.len() < TERMS_MOST {
             let Some((term, _)) = self.gains(&explained).reduce(|a, b| if b.1 > a.1 { b } else { a }) else { break };
-            let next = self.explain([&explained.chosen[..], &[term]].concat(), explained.own);
+            let next = self.explain_more(&explained, [term]);
             if next.score <= explained.score {
                 break;
             }
@@ -281,9 +280,10 @@ impl Gaps {
         if counts(weakest) > (self.missing.len() as f64).ln() {
             return None;
         }
-        let mut chosen = explained.chosen.clone();
+        let (mut chosen, mut start) = (explained.chosen.clone(), explained.coefficients.clone());
         chosen.remove(weakest);
-        Some(self.explain(chosen, explained.own)).filter(|fewer| fewer.score > explained.score)
+        start.remove(1 + weakest);
+        Some(self.explain(chosen, explained.own, start)).filter(|fewer| fewer.score > explained.score)
     }
 
     /// Twice what each further term gains, as the score statistic (Rao 1948) says.
@@ -293,11 +293,21 @@ impl Gaps {
         factor(&mut l, k);
         let terms = &self.terms.cells;
         let weighted = &at.design * &at.weight.view().insert_axis(Axis(1));
-        let (slopes, cross) = (terms.t().dot(&at.residual), terms.t().dot(&weighted));
-        let mut own = vec![0.0; slopes.len()];
-        for (u, w) in terms.rows().into_iter().zip(&at.weight) {
-            own.iter_mut().zip(u).for_each(|(own, u)| *own += w * u * u);
-        }
+        let mut cross = Array2::zeros((terms.ncols(), k));
+        f64::product(1.0, terms.t(), weighted.view(), 0.0, cross.view_mut());
+        let (mut slopes, mut own) = (vec![0.0; terms.ncols()], vec![0.0; terms.ncols()]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((u, w), e) in terms.rows().into_iter().zip(&at.weight).zip(&at.residual) {
+                    let u = u.to_slice().expect("standard layout");
+                    own.iter_mut().zip(&mut slopes).zip(u).for_each(|((own, slope), u)| {
+                        *own += w * u * u;
+                        *slope += e * u;
+                    });
+                }
+            },
+        );
         let gain = move |term: usize| {
             let mut cross = cross.row(term).to_vec();
             solve_lower(&l, &mut cross);
@@ -307,13 +317,28 @@ impl Gaps {
         (0..terms.ncols()).filter(|term| !chosen.contains(term)).filter_map(gain)
     }
 
-    /// Maximum likelihood by Newton's method.
-    fn explain(&self, chosen: Vec<usize>, own: bool) -> Explained {
+    /// No other column explains the gaps.
+    fn without_terms(&self, own: bool) -> Explained {
+        let share = self.missing.iter().filter(|m| **m).count() as f64 / self.missing.len() as f64;
+        let share = share.clamp(1e-3, 1.0 - 1e-3);
+        let mut start = vec![0.0; 1 + if own { self.entries() } else { 0 }];
+        start[0] = (share / (1.0 - share)).ln();
+        self.explain(Vec::new(), own, start)
+    }
+
+    /// By further terms, too.
+    fn explain_more(&self, explained: &Explained, more: impl IntoIterator<Item = usize>) -> Explained {
+        let (mut chosen, mut start) = (explained.chosen.clone(), explained.coefficients.clone());
+        chosen.extend(more);
+        let at = 1 + explained.chosen.len();
+        start.splice(at..at, std::iter::repeat_n(0.0, chosen.len() + 1 - at));
+        self.explain(chosen, explained.own, start)
+    }
+
+    /// Maximum likelihood by Newton's method, from coefficients that are near.
+    fn explain(&self, chosen: Vec<usize>, own: bool, mut coefficients: Vec<f64>) -> Explained {
         let n = self.missing.len() as f64;
-        let share = (self.missing.iter().filter(|m| **m).count() as f64 / n).clamp(1e-3, 1.0 - 1e-3);
         let entries = if own { self.entries() } else { 0 };
-        let mut coefficients = vec![0.0; 1 + chosen.len() + entries];
-        coefficients[0] = (share / (1.0 - share)).ln();
         let mut at = self.at(&chosen, &coefficients);
         for _ in 0..STEPS {
             let mut step = at.gradient.clone();
@@ -355,8 +380,10 @@ impl Gaps {
             if let (Some(own), true) = (&self.own, first < k) {
                 eta += own.at(i, &coefficients[first..], &odds, &mut row[first..]);
             }
-            let p = sigmoid(eta);
-            log_likelihood += if self.missing[i] { eta } else { 0.0 } - softplus(eta);
+            // The sigmoid and the softplus of eta have their exponential in common.
+            let e = (-eta.abs()).exp();
+            let p = if eta < 0.0 { e } else { 1.0 } / (1.0 + e);
+            log_likelihood += if self.missing[i] { eta } else { 0.0 } - eta.max(0.0) - e.ln_1p();
             residual[i] = f64::from(u8::from(self.missing[i])) - p;
             weight[i] = p * (1.0 - p);
         }
@@ -430,6 +457,7 @@ fn first_component(terms: &[Array1<f64>]) -> Option<Array1<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::sigmoid;
     use crate::rng::{Purpose, normals, stream};
     use ndarray::s;
     use ndarray_rand::rand::Rng;
@@ -542,7 +570,7 @@ mod tests {
                 assert!((slope - want).abs() < 1e-4 * (1.0 + want.abs()), "{k}: {slope} {want}");
             }
             // Where it ends, nothing is left to gain.
-            let end = gaps.explain(vec![1], true);
+            let end = gaps.explain_more(&gaps.without_terms(true), [1]);
             assert!(end.at.gradient.iter().all(|slope| slope.abs() < 0.05), "{:?}", end.at.gradient);
         }
     }

@@ -745,15 +745,20 @@ mod tests {
     }
 
     #[test]
-    fn members_hold_out_the_same_cells_or_none_in_common() {
+    fn folds_have_no_cell_in_common_and_members_take_turns() {
         let n = 200;
         let rows = Rows { target: Array2::zeros((n, 8)), place: Array2::zeros((n, 8)) };
-        let held = |n: usize, m: usize| HeldOut::choose(&rows, &Plan::for_table(n, 8, 8 * n), 3, m).cells;
-        let count = |i: usize, j: usize| (0..16).filter(|&m| held(n, m)[(i, j)]).count();
-        assert!((0..n).all(|i| (0..8).all(|j| count(i, j) <= 1)));
-        assert!((0..n).map(|i| (0..8).map(|j| count(i, j)).sum::<usize>()).sum::<usize>() > 1500);
+        let held = |plan: &Plan| (0..plan.members + 1).map(|m| HeldOut::choose(&rows, plan, 3, m).cells).collect::<Vec<_>>();
+        let plan = Plan::for_table(n, 8, 8 * n);
+        assert_eq!((plan.members, plan.folds()), (16, 10));
+        let small = held(&plan);
+        let count = |i: usize, j: usize| (0..10).filter(|&m| small[m][(i, j)]).count();
+        let counts: Vec<usize> = (0..n).flat_map(|i| (0..8).map(move |j| (i, j))).map(|(i, j)| count(i, j)).collect();
+        assert!(counts.iter().all(|&c| c <= 1) && counts.iter().sum::<usize>() > 1500);
+        assert!((10..16).all(|m| small[m] == small[m - 10]));
         // As a table of many cells has it; the pilot's are its own.
-        assert!(held(5000, 0) == held(5000, 1) && held(5000, 0) != held(5000, 2));
+        let large = held(&Plan::for_table(5000, 8, 40_000));
+        assert!(large[0] == large[3] && large[0] != large[4]);
     }
 
     #[test]
