@@ -159,28 +159,30 @@ fn choices() -> Vec<Kernel> {
 
 /// The kernels that do best on held-out cells: by the squared error of fills of numbers, by the continuous ranked probability score of
 /// draws of numbers (Gneiting & Raftery 2007, eq. 21), by the log score of levels. The score of draws is nearly the same for draws that
-/// are somewhat too narrow, and these cells have chosen the networks: where those are judged `together`, residuals in draws are as wide
-/// as does not score worse beyond chance. A network by itself misses by more than all together as it is.
+/// are somewhat too narrow, and these cells have chosen the networks: where those are judged `together`, a gain has to be beyond chance, and
+/// residuals in draws are as wide as does not score worse beyond chance. Networks that hold out their own cells miss by more than all together,
+/// so that their draws are too wide without a correction: any gain is taken there.
 fn choose_kernels(losses: &[Losses], together: bool) -> Kernels {
     let (numbers, levels): (Vec<&Losses>, Vec<&Losses>) = losses.iter().partition(|l| l.number);
-    let choose = |of_sort: &[&Losses], of: fn(&Losses) -> &Vec<f64>| {
+    // The best choice, where it gains by more than so many standard errors.
+    let choose = |of_sort: &[&Losses], errors: f64, of: fn(&Losses) -> &Vec<f64>| {
         if of_sort.len() < HELD_LEAST {
             return None;
         }
         let gain = |c: usize| weighted_mean_and_error(of_sort.iter().map(|l| (of(l)[0] - of(l)[c + 1], l.count)));
         let gains = (0..of(of_sort[0]).len() - 1).map(gain).enumerate();
         let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-        (mean > error).then_some(best)
+        (mean > errors * error).then_some(best)
     };
     let choices = choices();
-    let drawn = choose(&numbers, |l| &l.draw).map(|best| match together {
+    let drawn = choose(&numbers, if together { 1.0 } else { 0.0 }, |l| &l.draw).map(|best| match together {
         true => widest(&numbers.iter().map(|l| (&l.draw, l.count)).collect::<Vec<_>>(), best),
         false => best,
     });
     Kernels {
-        numbers: choose(&numbers, |l| &l.fill).map(|c| choices[c]),
+        numbers: choose(&numbers, 1.0, |l| &l.fill).map(|c| choices[c]),
         drawn: drawn.map(|c| choices[c / WIDER.len()]),
-        levels: choose(&levels, |l| &l.fill).map(|c| choices[c]),
+        levels: choose(&levels, 1.0, |l| &l.fill).map(|c| choices[c]),
         wider: drawn.map_or(1.0, |c| WIDER[c % WIDER.len()]),
     }
 }
