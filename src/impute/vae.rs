@@ -463,7 +463,8 @@ impl VaeImputer {
         self.members.iter().map(Vec::as_slice)
     }
 
-    /// One entry a column of the schema: the error of the fills of the networks that hold out a cell. `kept`: the rows by which fills are corrected.
+    /// One entry a column of the schema: the error of held-out cells' fills by the networks that hold them out. `kept`: the rows by which
+    /// fills are corrected.
     pub(super) fn expected_errors(
         &self,
         of_fit: (&View<'_>, &Rows<f32>),

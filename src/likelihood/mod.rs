@@ -46,7 +46,7 @@ use discrete::{Bernoulli, Categorical, Discretised, Ordinal};
 use inflated::{Rest, ZeroInflated};
 use real::{Gaussian, LogNormal, StudentT};
 
-pub(crate) use special::log_sum_exp;
+pub(crate) use special::{log_sum_exp, softplus};
 
 /// ln of the scale of real, ordinal and discretised laws stays within ± this.
 const LN_SCALE_LIMIT: f64 = 4.0;

@@ -22,7 +22,8 @@ use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{Real, vectorised};
+use crate::kernel::{Real, sigmoid, vectorised};
+use crate::likelihood::softplus;
 use crate::model::linear::{factor, solve_lower, solve_upper, triangle};
 use crate::rng::Stream;
 
@@ -380,10 +381,8 @@ impl Gaps {
             if let (Some(own), true) = (&self.own, first < k) {
                 eta += own.at(i, &coefficients[first..], &odds, &mut row[first..]);
             }
-            // The sigmoid and the softplus of eta have their exponential in common.
-            let e = (-eta.abs()).exp();
-            let p = if eta < 0.0 { e } else { 1.0 } / (1.0 + e);
-            log_likelihood += if self.missing[i] { eta } else { 0.0 } - eta.max(0.0) - e.ln_1p();
+            let p = sigmoid(eta);
+            log_likelihood += if self.missing[i] { eta } else { 0.0 } - softplus(eta);
             residual[i] = f64::from(u8::from(self.missing[i])) - p;
             weight[i] = p * (1.0 - p);
         }
@@ -457,7 +456,6 @@ fn first_component(terms: &[Array1<f64>]) -> Option<Array1<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::sigmoid;
     use crate::rng::{Purpose, normals, stream};
     use ndarray::s;
     use ndarray_rand::rand::Rng;
