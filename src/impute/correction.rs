@@ -1,6 +1,9 @@
 //! Which rows of the fit correct fills and draws, and by which kernels: what held-out cells gain.
 
+use std::iter::once;
+
 use ndarray::{Array2, s};
+use ndarray_rand::rand::Rng;
 use ndarray_rand::rand::seq::index::sample;
 use rayon::prelude::*;
 
@@ -11,7 +14,7 @@ use crate::impute::vae::VaeImputer;
 use crate::likelihood::{Head, Likelihood};
 use crate::model::linear::start::View;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
-use crate::rng::{Purpose, normals, stream};
+use crate::rng::{Purpose, normals, pair, stream};
 use crate::train::{HeldOut, Member, by_fold, show_block, weighted_mean_and_error};
 
 /// Completed cells of the rows that are kept, at most, and observed numbers that networks are asked for.
@@ -21,8 +24,9 @@ const ASKED_MOST: usize = 400_000;
 const HELD_LEAST: usize = 30;
 /// A fill that is farther off, in standard deviations, counts as if it were not: a few wild cells do not choose alone.
 const OFF_MOST: f32 = 5.0;
-/// Draws of the networks that stand for their distribution when the kernel of draws is chosen.
-const DRAWS: usize = 8;
+/// Draws of the networks that stand for their distribution when the kernel of draws is chosen: of those that are judged together, and of
+/// each that holds out its own cells, which are fewer.
+const DRAWS: (usize, usize) = (8, 24);
 
 impl VaeImputer {
     /// The rows of the fit that correct fills, and which they are, if held-out cells gain by it.
@@ -66,34 +70,45 @@ impl VaeImputer {
         }
         let blank = Kernels { numbers: None, drawn: None, levels: None, wider: 1.0 };
         let mut near = Neighbours::new(heads, [target, completed, expected], blank)?;
-        let losses: Vec<Losses> = judged.iter().flat_map(|judged| self.losses(of_fit, judged, &of, &near)).collect();
+        let losses: Vec<Losses> = (0..judged.len()).flat_map(|fold| self.losses(of_fit, &judged, fold, &of, &near)).collect();
         near.kernels = choose_kernels(&losses, judged.len() == 1);
         let Kernels { numbers, drawn, levels, .. } = near.kernels;
         [numbers, drawn, levels].iter().any(Option::is_some).then_some((near, of))
     }
 
-    /// What the held-out cells of some networks lose without a correction, and with each kernel.
+    /// What the held-out cells of a fold lose without a correction, and with each kernel.
     fn losses(
         &self,
         of_fit: (&View<'_>, &Rows<f32>),
-        (networks, held): &(Vec<&[f32]>, &HeldOut),
+        folds: &[(Vec<&[f32]>, &HeldOut)],
+        fold: usize,
         of: &[usize],
         near: &Neighbours,
     ) -> Vec<Losses> {
         let (d, latent) = (self.vae.heads.len(), self.vae.latent);
+        let (networks, held) = &folds[fold];
+        let own_draws = if folds.len() == 1 { DRAWS.0 } else { DRAWS.1 };
+        let others = folds.iter().enumerate().filter(|(f, _)| *f != fold);
+        let others: Vec<&[f32]> = others.flat_map(|(_, (networks, _))| networks.iter().copied()).collect();
         let choices = choices();
         let gaps_of = |&i: &usize| -> Vec<Gap> { (0..d).filter(|&j| held.cells[(i, j)]).map(|j| (i, j)).collect() };
         let gaps: Vec<Vec<Gap>> = held.rows.iter().map(gaps_of).collect();
         let losses = |(block, one, buffers): &mut (Block<f32>, Block<f32>, Distances), gaps: &[Vec<Gap>]| -> Vec<Losses> {
             let rows: Vec<usize> = gaps.iter().map(|gaps| gaps[0].0).collect();
             let show = |i, j| !held.cells[(i, j)];
+            let told = |w: &&[f32]| -> Array2<f32> {
+                self.expect(once(*w), self.noise.view(), of_fit, &rows, show, block);
+                Array2::from_shape_fn((rows.len(), d), |(r, j)| block.outcomes(r, j)[0])
+            };
+            let others = Others { told: others.iter().map(told).collect(), networks: self.members.len() };
             self.expect(networks.iter().copied(), self.noise.view(), of_fit, &rows, show, block);
             let gaps: Vec<&[Gap]> = gaps.iter().map(Vec::as_slice).collect();
             let nearest = near.near_gaps(of_fit.1, &gaps, block, buffers, |i| of.binary_search(&i).ok());
             show_block(of_fit.0, of_fit.1, &rows, show, one);
             let mut rng = stream(self.seed, Purpose::Neighbours, rows[0] as u64);
+            let mut ties = stream(self.seed, Purpose::Neighbours, pair(rows[0] as u64, 1));
             // Per draw, the outputs of every row.
-            let draws: Vec<Array2<f32>> = (0..DRAWS)
+            let draws: Vec<Array2<f32>> = (0..own_draws)
                 .map(|i| {
                     let noise = normals((BLOCK, latent), &mut rng) * self.spread();
                     one.draw(&self.vae, networks[i % networks.len()], noise.view()).clone()
@@ -115,30 +130,49 @@ impl VaeImputer {
                         false => Vec::new(),
                     };
                     let mut losses = Losses { number, count: held.count(i, j), fill: vec![loss(expected)], draw: Vec::new() };
-                    let mut atoms: Vec<(f32, f32)> = own.iter().map(|&x| (x, 1.0)).collect();
+                    let tie = ties.random::<f64>();
+                    let below = |x: f32, by: f32| match if law.is_mass(x) { x } else { x + by } {
+                        x if x < truth => 1.0,
+                        x if x > truth => 0.0,
+                        _ => tie,
+                    };
+                    let own_below = own.iter().enumerate().map(|(i, &x)| below(x, others.of_draw(i, (r, j))));
+                    // The rank of the truth among the draws.
+                    let own_place = (own_below.sum::<f64>() + tie) / (own_draws + 1) as f64;
+                    let mut ordered = own.clone();
+                    ordered.sort_by(f32::total_cmp);
                     // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
-                    let (away, apart) = ranked_parts(&mut atoms, truth);
-                    let farther = apart / (DRAWS - 1) as f64;
-                    losses.draw.push(away - apart - farther);
+                    let (away, apart) = ranked_parts(ordered.iter().map(|&x| (x, 1.0)), truth);
+                    let farther = apart / (own_draws - 1) as f64;
+                    losses.draw.push(Drawn { score: away - apart - farther, place: own_place });
                     let mut corrected = expected.to_vec();
                     for choices in choices.chunks(SHARES.len()) {
                         near.weights(j, nearest, expected, choices[0], &mut weights);
                         weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                        let picked = &weights[..weights.len().min(PICKED)];
+                        let total = picked.iter().map(|(_, w)| w).sum::<f32>();
+                        // What draws may take, in order, a picked row's with its weight; and the weight of those below the truth.
+                        let taken = |wider: f32| -> (Vec<(f32, Option<f32>)>, f64) {
+                            let values = picked.iter().map(|&(k, w)| (near.value(k, j, law, expected, wider), w));
+                            let values_below = values.clone().enumerate();
+                            let values_below = values_below.map(|(i, (x, w))| f64::from(w) * below(x, others.of_fill(i, (r, j))));
+                            let all = own.iter().map(|&x| (x, None)).chain(values.map(|(x, w)| (x, Some(w))));
+                            let mut all: Vec<(f32, Option<f32>)> = all.collect();
+                            all.sort_by(|a, b| a.0.total_cmp(&b.0));
+                            (all, values_below.sum())
+                        };
+                        let taken = if number { WIDER.map(taken).to_vec() } else { Vec::new() };
                         for kernel in choices {
                             corrected.copy_from_slice(expected);
                             near.correct(j, &weights, kernel.share, &mut corrected);
                             losses.fill.push(loss(&corrected));
-                            if number {
-                                let picked = &weights[..weights.len().min(PICKED)];
-                                let share = kernel.share / (kernel.share + picked.iter().map(|(_, w)| w).sum::<f32>());
-                                let farther = f64::from(share * share) * farther;
-                                for wider in WIDER {
-                                    atoms.clear();
-                                    atoms.extend(own.iter().map(|&x| (x, kernel.share / DRAWS as f32)));
-                                    atoms.extend(picked.iter().map(|&(k, w)| (near.value(k, j, law, expected, wider), w)));
-                                    let (away, apart) = ranked_parts(&mut atoms, truth);
-                                    losses.draw.push(away - apart - farther);
-                                }
+                            let own_share = kernel.share / (kernel.share + total);
+                            let farther = f64::from(own_share * own_share) * farther;
+                            for (values, below) in &taken {
+                                let of_own = kernel.share / own_draws as f32;
+                                let (away, apart) = ranked_parts(values.iter().map(|&(x, w)| (x, w.unwrap_or(of_own))), truth);
+                                let place = (f64::from(kernel.share) * own_place + below) / f64::from(kernel.share + total);
+                                losses.draw.push(Drawn { score: away - apart - farther, place });
                             }
                         }
                     }
@@ -159,30 +193,30 @@ fn choices() -> Vec<Kernel> {
 
 /// The kernels that do best on held-out cells: by the squared error of fills of numbers, by the continuous ranked probability score of
 /// draws of numbers (Gneiting & Raftery 2007, eq. 21), by the log score of levels. The score of draws is nearly the same for draws that
-/// are somewhat too narrow, and these cells have chosen the networks: where those are judged `together`, a gain has to be beyond chance, and
-/// residuals in draws are as wide as does not score worse beyond chance. Networks that hold out their own cells miss by more than all together,
-/// so that their draws are too wide without a correction: any gain is taken there.
+/// are somewhat too narrow or too wide. Where these cells have chosen all networks `together`, a gain has to be beyond chance, and residuals in
+/// draws are as wide as does not score worse beyond chance; networks that hold out their own cells say how often draws of all of them cover:
+/// see [`calibrated`].
 fn choose_kernels(losses: &[Losses], together: bool) -> Kernels {
     let (numbers, levels): (Vec<&Losses>, Vec<&Losses>) = losses.iter().partition(|l| l.number);
-    // The best choice, where it gains by more than so many standard errors.
-    let choose = |of_sort: &[&Losses], errors: f64, of: fn(&Losses) -> &Vec<f64>| {
-        if of_sort.len() < HELD_LEAST {
-            return None;
-        }
-        let gain = |c: usize| weighted_mean_and_error(of_sort.iter().map(|l| (of(l)[0] - of(l)[c + 1], l.count)));
-        let gains = (0..of(of_sort[0]).len() - 1).map(gain).enumerate();
+    // The best choice, where it gains beyond chance.
+    let choose = |of_sort: &[&Losses], of: fn(&Losses, usize) -> f64| {
+        let gain = |c: usize| weighted_mean_and_error(of_sort.iter().map(|l| (of(l, 0) - of(l, c + 1), l.count)));
+        let gains = (0..of_sort[0].fill.len() - 1).map(gain).enumerate();
         let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-        (mean > errors * error).then_some(best)
+        (mean > error).then_some(best)
     };
     let choices = choices();
-    let drawn = choose(&numbers, if together { 1.0 } else { 0.0 }, |l| &l.draw).map(|best| match together {
-        true => widest(&numbers.iter().map(|l| (&l.draw, l.count)).collect::<Vec<_>>(), best),
-        false => best,
-    });
+    let enough = |of_sort: &[&Losses]| of_sort.len() >= HELD_LEAST;
+    let fills = |of_sort: &[&Losses]| enough(of_sort).then(|| choose(of_sort, |l, c| l.fill[c])).flatten().map(|c| choices[c]);
+    let drawn = match together {
+        _ if !enough(&numbers) => None,
+        true => widest(&numbers),
+        false => calibrated(&numbers),
+    };
     Kernels {
-        numbers: choose(&numbers, 1.0, |l| &l.fill).map(|c| choices[c]),
+        numbers: fills(&numbers),
         drawn: drawn.map(|c| choices[c / WIDER.len()]),
-        levels: choose(&levels, 1.0, |l| &l.fill).map(|c| choices[c]),
+        levels: fills(&levels),
         wider: drawn.map_or(1.0, |c| WIDER[c % WIDER.len()]),
     }
 }
@@ -194,26 +228,100 @@ struct Losses {
     /// See [`HeldOut::count`].
     count: f64,
     fill: Vec<f64>,
-    draw: Vec<f64>,
+    draw: Vec<Drawn>,
 }
 
-/// The widest of the choices with the kernel of the best whose losses are as low within chance. Per cell, the loss without a correction,
-/// then of each choice.
-fn widest(losses: &[(&Vec<f64>, f64)], best: usize) -> usize {
+/// How draws do on a held-out cell.
+#[derive(Clone, Copy)]
+struct Drawn {
+    /// Their ranked score.
+    score: f64,
+    /// The probability below the truth in draws of all networks.
+    place: f64,
+}
+
+/// What the networks that hold out other cells expect of the numbers of a block, (rows, columns) each. A cell is missed by the network that holds it
+/// out; at a gap, which none has seen, draws come from all of them, and a fill is their mean. With b the variance of what networks expect,
+/// b (1 − 1/M) of what that network misses the truth by is its own, and draws of all are farther apart by b.
+struct Others {
+    told: Vec<Array2<f32>>,
+    /// M.
+    networks: usize,
+}
+
+impl Others {
+    /// A difference of two of them, whose variance is 2 b; a pair a draw.
+    fn differ(&self, draw: usize, at: (usize, usize)) -> f32 {
+        match self.told.len() {
+            0 | 1 => 0.0,
+            n => {
+                let (first, step) = (draw % n, 1 + (draw / n) % (n - 1));
+                self.told[first][at] - self.told[(first + step) % n][at]
+            }
+        }
+    }
+
+    /// What the own draw of the network that holds out the cell lacks: of variance b + b (1 − 1/M).
+    fn of_draw(&self, draw: usize, at: (usize, usize)) -> f32 {
+        (1.0 - 0.5 / self.networks as f32).sqrt() * self.differ(draw, at)
+    }
+
+    /// What a residual about its fill lacks: of variance b (1 − 1/M).
+    fn of_fill(&self, draw: usize, at: (usize, usize)) -> f32 {
+        (0.5 - 0.5 / self.networks as f32).sqrt() * self.differ(draw, at)
+    }
+}
+
+/// The widest of the choices with the kernel of the best that gains beyond chance whose draws score as well within chance.
+fn widest(numbers: &[&Losses]) -> Option<usize> {
+    let gain = |c: usize, over: usize| {
+        weighted_mean_and_error(numbers.iter().map(|l| (l.draw[over].score - l.draw[c + 1].score, l.count)))
+    };
+    let gains = (0..numbers[0].draw.len() - 1).map(|c| gain(c, 0)).enumerate();
+    let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
     let as_good = |c: &usize| {
-        let (worse, error) = weighted_mean_and_error(losses.iter().map(|(l, count)| (l[c + 1] - l[best + 1], *count)));
-        worse <= error
+        let (better, error) = gain(*c, best + 1);
+        -better <= error
     };
     let last = best - best % WIDER.len() + WIDER.len() - 1;
-    (best..=last).rev().find(as_good).unwrap_or(best)
+    (mean > error).then(|| (best..=last).rev().find(as_good).unwrap_or(best))
 }
 
-/// Of values with weights, the two parts of the continuous ranked probability score: E|X − truth| and E|X − X'| / 2, whose
+/// Of the choices, and no correction, whose draws score as well as the best within chance, the one whose intervals cover best.
+fn calibrated(numbers: &[&Losses]) -> Option<usize> {
+    let all = 0..numbers[0].draw.len();
+    let score = |c: usize| numbers.iter().map(|l| l.count * l.draw[c].score).sum::<f64>();
+    let scores: Vec<f64> = all.clone().map(score).collect();
+    let best = all.clone().min_by(|&a, &b| scores[a].total_cmp(&scores[b]))?;
+    let as_good = |&c: &usize| {
+        let losses = numbers.iter().map(|l| (l.draw[c].score - l.draw[best].score, l.count));
+        let (worse, error) = weighted_mean_and_error(losses);
+        worse <= error
+    };
+    let off = |c: usize| (c, miscalibration(numbers.iter().map(|l| (l.draw[c].place, l.count))));
+    let (chosen, _) = all.filter(as_good).map(off).min_by(|a, b| a.1.total_cmp(&b.1))?;
+    chosen.checked_sub(1)
+}
+
+/// How far the central intervals of draws are from covering as often as they say: the mean square over all levels, of the places of truths with
+/// what each counts for.
+fn miscalibration(places: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let mut reached: Vec<(f64, f64)> = places.map(|(place, count)| ((2.0 * place - 1.0).abs(), count)).collect();
+    reached.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total: f64 = reached.iter().map(|(_, count)| count).sum();
+    let (mut before, mut off) = (0.0, 0.0);
+    for (level, count) in reached {
+        off += count * ((before + 0.5 * count) / total - level).powi(2);
+        before += count;
+    }
+    off / total
+}
+
+/// Of values in order, with weights, the two parts of the continuous ranked probability score: E|X − truth| and E|X − X'| / 2, whose
 /// difference it is.
-fn ranked_parts(atoms: &mut [(f32, f32)], truth: f32) -> (f64, f64) {
-    atoms.sort_by(|a, b| a.0.total_cmp(&b.0));
+fn ranked_parts(values: impl Iterator<Item = (f32, f32)>, truth: f32) -> (f64, f64) {
     let (mut total, mut first, mut away, mut apart) = (0.0, 0.0, 0.0, 0.0);
-    for &mut (x, w) in atoms {
+    for (x, w) in values {
         let (x, w) = (f64::from(x), f64::from(w));
         away += w * (x - f64::from(truth)).abs();
         apart += w * (x * total - first);
@@ -227,33 +335,94 @@ fn ranked_parts(atoms: &mut [(f32, f32)], truth: f32) -> (f64, f64) {
 mod tests {
     use super::*;
 
+    fn losses(scores: Vec<f64>, places: impl Fn(usize) -> f64) -> Losses {
+        let draw = scores.into_iter().enumerate().map(|(c, score)| Drawn { score, place: places(c) }).collect();
+        Losses { number: true, count: 1.0, fill: Vec::new(), draw }
+    }
+
     #[test]
     fn residuals_in_draws_are_as_wide_as_does_no_harm() {
         // The best is the second of the first kernel; the third is worse by less than a standard error, the fourth is not.
         let of = |i: usize| {
             let noise = if i.is_multiple_of(2) { 0.1 } else { -0.1 };
-            let mut losses = vec![0.3; 1 + 2 * WIDER.len()];
-            losses[0] = 1.0;
-            losses[1..5].copy_from_slice(&[0.25, 0.2, 0.204 + noise, 0.22 + noise]);
-            losses
+            let mut scores = vec![0.3; 1 + 2 * WIDER.len()];
+            scores[0] = 1.0;
+            scores[1..5].copy_from_slice(&[0.25, 0.2, 0.204 + noise, 0.22 + noise]);
+            losses(scores, |_| 0.5)
         };
-        let losses: Vec<Vec<f64>> = (0..400).map(of).collect();
-        let losses: Vec<(&Vec<f64>, f64)> = losses.iter().map(|l| (l, 1.0)).collect();
-        assert_eq!(widest(&losses, 1), 2);
-        // Nor is that of another kernel.
+        let all: Vec<Losses> = (0..400).map(of).collect();
+        assert_eq!(widest(&all.iter().collect::<Vec<_>>()), Some(2));
+        // Nor is that of another kernel; and none where nothing gains.
         let last = WIDER.len() - 1;
-        assert_eq!(widest(&losses, last), last);
+        let best_of_first = |i: usize| {
+            let noise = if i.is_multiple_of(2) { 0.1 } else { -0.1 };
+            let mut scores = vec![0.21 + noise; 1 + 2 * WIDER.len()];
+            (scores[0], scores[1 + last]) = (1.0, 0.2);
+            losses(scores, |_| 0.5)
+        };
+        let all: Vec<Losses> = (0..400).map(best_of_first).collect();
+        assert_eq!(widest(&all.iter().collect::<Vec<_>>()), Some(last));
+        let all: Vec<Losses> = (0..400).map(|_| losses(vec![0.2; 1 + WIDER.len()], |_| 0.5)).collect();
+        assert_eq!(widest(&all.iter().collect::<Vec<_>>()), None);
+    }
+
+    #[test]
+    fn of_draws_that_score_alike_those_are_taken_that_cover() {
+        let n = 400;
+        // Truths of all places are covered as said; near the middle too often, and near both ends too seldom.
+        let even = |i: usize| (i as f64 + 0.5) / n as f64;
+        let places = |choice: usize, i: usize| match choice {
+            0 => 0.25 + 0.5 * even(i),
+            1 => even(i),
+            _ => (even(i) - 0.5).signum() * (even(i) - 0.5).abs().sqrt() / 0.5f64.sqrt() * 0.5 + 0.5,
+        };
+        let off: Vec<f64> = (0..3).map(|c| miscalibration((0..n).map(|i| (places(c, i), 1.0)))).collect();
+        assert!(off[1] < 1e-5 && off[0] > 0.01 && off[2] > 0.01, "{off:?}");
+        // A cell that counts for two is two cells.
+        let twice = miscalibration([(0.3, 2.0), (0.9, 1.0)].into_iter());
+        assert!((twice - ((1.0 / 3.0 - 0.4f64).powi(2) * 2.0 + (5.0 / 6.0 - 0.8f64).powi(2)) / 3.0).abs() < 1e-12, "{twice}");
+        let choose = |scores: [f64; 3]| {
+            let noise = |i: usize| if i.is_multiple_of(2) { 0.1 } else { -0.1 };
+            // The first scores without noise, so that differences have some.
+            let of = |i: usize| losses(vec![scores[0], scores[1] + noise(i), scores[2]], |c| places(c, i));
+            let all: Vec<Losses> = (0..n).map(of).collect();
+            calibrated(&all.iter().collect::<Vec<_>>())
+        };
+        // A standard error is 0.005.
+        assert_eq!(choose([0.2, 0.204, 0.25]), Some(0));
+        assert_eq!(choose([0.2, 0.206, 0.25]), None);
+        assert_eq!(choose([0.21, 0.25, 0.2]), Some(1));
+    }
+
+    #[test]
+    fn what_networks_differ_by_is_made_up_for() {
+        // Networks that expect a number with variance 1, of which one holds out the cell.
+        let m = 5;
+        let mut rng = stream(1, Purpose::Neighbours, 0);
+        let of = |rng: &mut _| Others { told: (1..m).map(|_| normals((1, 1), rng)).collect(), networks: m };
+        let (mut draws, mut fills, mut pairs) = (0.0, 0.0, 0);
+        for _ in 0..4000 {
+            let others = of(&mut rng);
+            for i in 0..12 {
+                let (draw, fill) = (others.of_draw(i, (0, 0)), others.of_fill(i, (0, 0)));
+                (draws, fills, pairs) = (draws + draw * draw, fills + fill * fill, pairs + usize::from(draw != 0.0));
+            }
+        }
+        assert_eq!(pairs, 48_000, "no network is compared with itself");
+        assert!((draws / 48_000.0 - 1.8).abs() < 0.05 && (fills / 48_000.0 - 0.8).abs() < 0.03, "{draws} {fills}");
+        let alone = Others { told: vec![Array2::ones((1, 1))], networks: 2 };
+        assert_eq!((alone.of_draw(0, (0, 0)), alone.of_fill(7, (0, 0))), (0.0, 0.0));
     }
 
     #[test]
     fn the_ranked_score_is_that_of_its_definition() {
-        let atoms = [(0.5f32, 1.0f32), (-1.0, 2.0), (3.0, 0.5), (0.5, 1.5)];
+        let atoms = [(-1.0f32, 2.0f32), (0.5, 1.0), (0.5, 1.5), (3.0, 0.5)];
         let total: f32 = atoms.iter().map(|a| a.1).sum();
         for truth in [-2.0f32, 0.5, 1.7] {
             let away: f32 = atoms.iter().map(|(x, w)| w * (x - truth).abs()).sum();
             let apart: f32 = atoms.iter().flat_map(|(x, w)| atoms.map(|(y, v)| w * v * (x - y).abs())).sum();
             let want = [away / total, apart / (2.0 * total * total)].map(f64::from);
-            let (away, apart) = ranked_parts(&mut atoms.clone(), truth);
+            let (away, apart) = ranked_parts(atoms.into_iter(), truth);
             assert!((away - want[0]).abs() < 1e-6 && (apart - want[1]).abs() < 1e-6, "{want:?}");
             assert!((away - apart - (want[0] - want[1])).abs() < 1e-6, "{want:?}");
         }
