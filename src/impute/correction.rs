@@ -11,7 +11,7 @@ use crate::data::scaling::Rows;
 use crate::impute::Gap;
 use crate::impute::neighbours::{BANDWIDTHS, Distances, Kernel, Kernels, NEAREST, Neighbours, PICKED, ROWS_MOST, SHARES, WIDER};
 use crate::impute::vae::VaeImputer;
-use crate::likelihood::{Head, Likelihood};
+use crate::likelihood::{Head, Law, Likelihood};
 use crate::model::linear::start::View;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, normals, pair, stream};
@@ -125,55 +125,27 @@ impl VaeImputer {
                     };
                     let of_row = |draw: &Array2<f32>| draw.row(r).to_slice().expect("standard layout")[eta.clone()].to_vec();
                     let number = near.is_number(j);
-                    let own: Vec<f32> = match number {
-                        true => draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect(),
-                        false => Vec::new(),
-                    };
-                    let mut losses = Losses { number, count: held.count(i, j), fill: vec![loss(expected)], draw: Vec::new() };
                     let tie = ties.random::<f64>();
-                    let below = |x: f32, by: f32| match if law.is_mass(x) { x } else { x + by } {
-                        x if x < truth => 1.0,
-                        x if x > truth => 0.0,
-                        _ => tie,
-                    };
-                    let own_below = own.iter().enumerate().map(|(i, &x)| below(x, others.of_draw(i, (r, j))));
-                    // The rank of the truth among the draws.
-                    let own_place = (own_below.sum::<f64>() + tie) / (own_draws + 1) as f64;
-                    let mut ordered = own.clone();
-                    ordered.sort_by(f32::total_cmp);
-                    // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
-                    let (away, apart) = ranked_parts(ordered.iter().map(|&x| (x, 1.0)), truth);
-                    let farther = apart / (own_draws - 1) as f64;
-                    losses.draw.push(Drawn { score: away - apart - farther, place: own_place });
+                    let own = number.then(|| {
+                        let values = draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect();
+                        OwnDraws { values, law, truth, tie, others: &others, at: (r, j) }
+                    });
+                    let mut losses = Losses { number, count: held.count(i, j), fill: vec![loss(expected)], draw: Vec::new() };
+                    losses.draw.extend(own.iter().map(OwnDraws::score));
                     let mut corrected = expected.to_vec();
                     for choices in choices.chunks(SHARES.len()) {
                         near.weights(j, nearest, expected, choices[0], &mut weights);
                         weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-                        let picked = &weights[..weights.len().min(PICKED)];
-                        let total = picked.iter().map(|(_, w)| w).sum::<f32>();
-                        // What draws may take, in order, a picked row's with its weight; and the weight of those below the truth.
-                        let taken = |wider: f32| -> (Vec<(f32, Option<f32>)>, f64) {
-                            let values = picked.iter().map(|&(k, w)| (near.value(k, j, law, expected, wider), w));
-                            let values_below = values.clone().enumerate();
-                            let values_below = values_below.map(|(i, (x, w))| f64::from(w) * below(x, others.of_fill(i, (r, j))));
-                            let all = own.iter().map(|&x| (x, None)).chain(values.map(|(x, w)| (x, Some(w))));
-                            let mut all: Vec<(f32, Option<f32>)> = all.collect();
-                            all.sort_by(|a, b| a.0.total_cmp(&b.0));
-                            (all, values_below.sum())
-                        };
-                        let taken = if number { WIDER.map(taken).to_vec() } else { Vec::new() };
                         for kernel in choices {
                             corrected.copy_from_slice(expected);
                             near.correct(j, &weights, kernel.share, &mut corrected);
                             losses.fill.push(loss(&corrected));
-                            let own_share = kernel.share / (kernel.share + total);
-                            let farther = f64::from(own_share * own_share) * farther;
-                            for (values, below) in &taken {
-                                let of_own = kernel.share / own_draws as f32;
-                                let (away, apart) = ranked_parts(values.iter().map(|&(x, w)| (x, w.unwrap_or(of_own))), truth);
-                                let place = (f64::from(kernel.share) * own_place + below) / f64::from(kernel.share + total);
-                                losses.draw.push(Drawn { score: away - apart - farther, place });
-                            }
+                        }
+                        if let Some(own) = &own {
+                            let picked = &weights[..weights.len().min(PICKED)];
+                            let value = |wider: f32, k: u32| near.value(k, j, law, expected, wider);
+                            let picked = |wider: f32| picked.iter().map(|&(k, w)| (value(wider, k), w)).collect::<Vec<_>>();
+                            losses.draw.extend(own.scores_with(&WIDER.map(picked)));
                         }
                     }
                     out.push(losses);
@@ -238,6 +210,78 @@ struct Drawn {
     score: f64,
     /// The probability below the truth in draws of all networks.
     place: f64,
+}
+
+/// Draws of a held-out number by the networks that hold it out.
+struct OwnDraws<'a> {
+    values: Vec<f32>,
+    law: &'a Law,
+    truth: f32,
+    /// What of a value that is the truth lies below it, at random.
+    tie: f64,
+    others: &'a Others,
+    /// The row of its block, and its column.
+    at: (usize, usize),
+}
+
+impl OwnDraws<'_> {
+    /// How much of a value lies below the truth where draws are `by` farther off. A point mass stays one.
+    fn below(&self, x: f32, by: f32) -> f64 {
+        match if self.law.is_mass(x) { x } else { x + by } {
+            x if x < self.truth => 1.0,
+            x if x > self.truth => 0.0,
+            _ => self.tie,
+        }
+    }
+
+    /// By its rank among the draws, the place of the truth.
+    fn place(&self) -> f64 {
+        let below = self.values.iter().enumerate().map(|(i, &x)| self.below(x, self.others.of_draw(i, self.at)));
+        (below.sum::<f64>() + self.tie) / (self.values.len() + 1) as f64
+    }
+
+    /// The two parts of the ranked score, and by how much the second is larger of more draws: few with themselves are less far apart.
+    fn parts(&self) -> (f64, f64, f64) {
+        let mut ordered = self.values.clone();
+        ordered.sort_by(f32::total_cmp);
+        let (away, apart) = ranked_parts(ordered.iter().map(|&x| (x, 1.0)), self.truth);
+        (away, apart, apart / (self.values.len() - 1) as f64)
+    }
+
+    fn score(&self) -> Drawn {
+        let (away, apart, farther) = self.parts();
+        Drawn { score: away - apart - farther, place: self.place() }
+    }
+
+    /// With values picked instead, which have weights, for each of [`SHARES`] and of their [`WIDER`].
+    fn scores_with(&self, picked: &[Vec<(f32, f32)>]) -> Vec<Drawn> {
+        let (_, _, farther) = self.parts();
+        let own_place = self.place();
+        let total: f32 = picked[0].iter().map(|(_, w)| w).sum();
+        // All values in order, a picked one with its weight; and the weight of picked ones below the truth.
+        let ordered = |picked: &Vec<(f32, f32)>| -> Vec<(f32, Option<f32>)> {
+            let own = self.values.iter().map(|&x| (x, None));
+            let mut all: Vec<(f32, Option<f32>)> = own.chain(picked.iter().map(|&(x, w)| (x, Some(w)))).collect();
+            all.sort_by(|a, b| a.0.total_cmp(&b.0));
+            all
+        };
+        let below = |picked: &Vec<(f32, f32)>| -> f64 {
+            let below = |(i, &(x, w)): (usize, &(f32, f32))| f64::from(w) * self.below(x, self.others.of_fill(i, self.at));
+            picked.iter().enumerate().map(below).sum()
+        };
+        let picked: Vec<_> = picked.iter().map(|picked| (ordered(picked), below(picked))).collect();
+        let mut out = Vec::with_capacity(SHARES.len() * picked.len());
+        for share in SHARES {
+            let own_share = share / (share + total);
+            let of_own = share / self.values.len() as f32;
+            for (values, below) in &picked {
+                let (away, apart) = ranked_parts(values.iter().map(|&(x, w)| (x, w.unwrap_or(of_own))), self.truth);
+                let place = (f64::from(share) * own_place + below) / f64::from(share + total);
+                out.push(Drawn { score: away - apart - f64::from(own_share * own_share) * farther, place });
+            }
+        }
+        out
+    }
 }
 
 /// What the networks that hold out other cells expect of the numbers of a block, (rows, columns) each. A cell is missed by the network that holds it
