@@ -87,8 +87,14 @@ impl VaeImputer {
     ) -> Vec<Losses> {
         let (d, latent) = (self.vae.heads.len(), self.vae.latent);
         let (networks, held) = &folds[fold];
-        let own_draws = if folds.len() == 1 { DRAWS.0 } else { DRAWS.1 };
-        let others = folds.iter().enumerate().filter(|(f, _)| *f != fold);
+        // Only numbers have a kernel of draws.
+        let numbers = (0..d).any(|j| near.is_number(j));
+        let own_draws = match folds.len() {
+            _ if !numbers => 0,
+            1 => DRAWS.0,
+            _ => DRAWS.1,
+        };
+        let others = folds.iter().enumerate().filter(|(f, _)| numbers && *f != fold);
         let others: Vec<&[f32]> = others.flat_map(|(_, (networks, _))| networks.iter().copied()).collect();
         let choices = choices();
         let gaps_of = |&i: &usize| -> Vec<Gap> { (0..d).filter(|&j| held.cells[(i, j)]).map(|j| (i, j)).collect() };
@@ -126,12 +132,7 @@ impl VaeImputer {
                     let of_row = |draw: &Array2<f32>| draw.row(r).to_slice().expect("standard layout")[eta.clone()].to_vec();
                     let number = near.is_number(j);
                     let tie = ties.random::<f64>();
-                    let own = number.then(|| {
-                        let values = draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect();
-                        OwnDraws { values, law, truth, tie, others: &others, at: (r, j) }
-                    });
-                    let mut losses = Losses { number, count: held.count(i, j), fill: vec![loss(expected)], draw: Vec::new() };
-                    losses.draw.extend(own.iter().map(OwnDraws::score));
+                    let (mut fill, mut picked) = (vec![loss(expected)], Vec::new());
                     let mut corrected = expected.to_vec();
                     for choices in choices.chunks(SHARES.len()) {
                         near.weights(j, nearest, expected, choices[0], &mut weights);
@@ -139,16 +140,22 @@ impl VaeImputer {
                         for kernel in choices {
                             corrected.copy_from_slice(expected);
                             near.correct(j, &weights, kernel.share, &mut corrected);
-                            losses.fill.push(loss(&corrected));
+                            fill.push(loss(&corrected));
                         }
-                        if let Some(own) = &own {
-                            let picked = &weights[..weights.len().min(PICKED)];
-                            let value = |wider: f32, k: u32| near.value(k, j, law, expected, wider);
-                            let picked = |wider: f32| picked.iter().map(|&(k, w)| (value(wider, k), w)).collect::<Vec<_>>();
-                            losses.draw.extend(own.scores_with(&WIDER.map(picked)));
+                        if number {
+                            let nearest = weights.iter().take(PICKED);
+                            let value = |wider, k| near.value(k, j, law, expected, wider);
+                            picked.push(WIDER.map(|wider| nearest.clone().map(|&(k, w)| (value(wider, k), w)).collect()));
                         }
                     }
-                    out.push(losses);
+                    let draw = match number {
+                        true => {
+                            let values = draws.iter().map(|draw| law.sample(&of_row(draw), &mut rng)).collect();
+                            OwnDraws { values, law, truth, tie, others: &others, at: (r, j) }.scores(&picked)
+                        }
+                        false => Vec::new(),
+                    };
+                    out.push(Losses { number, count: held.count(i, j), fill, draw });
                 }
             }
             out
@@ -170,16 +177,12 @@ fn choices() -> Vec<Kernel> {
 /// see [`calibrated`].
 fn choose_kernels(losses: &[Losses], together: bool) -> Kernels {
     let (numbers, levels): (Vec<&Losses>, Vec<&Losses>) = losses.iter().partition(|l| l.number);
-    // The best choice, where it gains beyond chance.
-    let choose = |of_sort: &[&Losses], of: fn(&Losses, usize) -> f64| {
-        let gain = |c: usize| weighted_mean_and_error(of_sort.iter().map(|l| (of(l, 0) - of(l, c + 1), l.count)));
-        let gains = (0..of_sort[0].fill.len() - 1).map(gain).enumerate();
-        let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-        (mean > error).then_some(best)
-    };
     let choices = choices();
     let enough = |of_sort: &[&Losses]| of_sort.len() >= HELD_LEAST;
-    let fills = |of_sort: &[&Losses]| enough(of_sort).then(|| choose(of_sort, |l, c| l.fill[c])).flatten().map(|c| choices[c]);
+    let fills = |of_sort: &[&Losses]| match enough(of_sort) {
+        true => best_beyond_chance(of_sort, choices.len(), |l, c| l.fill[c]).map(|c| choices[c]),
+        false => None,
+    };
     let drawn = match together {
         _ if !enough(&numbers) => None,
         true => widest(&numbers),
@@ -204,7 +207,6 @@ struct Losses {
 }
 
 /// How draws do on a held-out cell.
-#[derive(Clone, Copy)]
 struct Drawn {
     /// Their ranked score.
     score: f64,
@@ -234,30 +236,18 @@ impl OwnDraws<'_> {
         }
     }
 
-    /// By its rank among the draws, the place of the truth.
-    fn place(&self) -> f64 {
-        let below = self.values.iter().enumerate().map(|(i, &x)| self.below(x, self.others.of_draw(i, self.at)));
-        (below.sum::<f64>() + self.tie) / (self.values.len() + 1) as f64
-    }
-
-    /// The two parts of the ranked score, and by how much the second is larger of more draws: few with themselves are less far apart.
-    fn parts(&self) -> (f64, f64, f64) {
-        let mut ordered = self.values.clone();
-        ordered.sort_by(f32::total_cmp);
-        let (away, apart) = ranked_parts(ordered.iter().map(|&x| (x, 1.0)), self.truth);
-        (away, apart, apart / (self.values.len() - 1) as f64)
-    }
-
-    fn score(&self) -> Drawn {
-        let (away, apart, farther) = self.parts();
-        Drawn { score: away - apart - farther, place: self.place() }
-    }
-
-    /// With values picked instead, which have weights, for each of [`SHARES`] and of their [`WIDER`].
-    fn scores_with(&self, picked: &[Vec<(f32, f32)>]) -> Vec<Drawn> {
-        let (_, _, farther) = self.parts();
-        let own_place = self.place();
-        let total: f32 = picked[0].iter().map(|(_, w)| w).sum();
+    /// Without a correction, and then with values picked, which have weights: for each bandwidth's, of all [`WIDER`], by each of [`SHARES`].
+    fn scores(&self, picked: &[[Vec<(f32, f32)>; WIDER.len()]]) -> Vec<Drawn> {
+        let draws = self.values.len();
+        // The rank of the truth among the draws.
+        let own_below = self.values.iter().enumerate().map(|(i, &x)| self.below(x, self.others.of_draw(i, self.at)));
+        let own_place = (own_below.sum::<f64>() + self.tie) / (draws + 1) as f64;
+        let mut own = self.values.clone();
+        own.sort_by(f32::total_cmp);
+        // The networks' draws stand for more of them, whose pairs are farther apart than a few with themselves.
+        let (away, apart) = ranked_parts(own.iter().map(|&x| (x, 1.0)), self.truth);
+        let farther = apart / (draws - 1) as f64;
+        let mut out = vec![Drawn { score: away - apart - farther, place: own_place }];
         // All values in order, a picked one with its weight; and the weight of picked ones below the truth.
         let ordered = |picked: &Vec<(f32, f32)>| -> Vec<(f32, Option<f32>)> {
             let own = self.values.iter().map(|&x| (x, None));
@@ -269,15 +259,17 @@ impl OwnDraws<'_> {
             let below = |(i, &(x, w)): (usize, &(f32, f32))| f64::from(w) * self.below(x, self.others.of_fill(i, self.at));
             picked.iter().enumerate().map(below).sum()
         };
-        let picked: Vec<_> = picked.iter().map(|picked| (ordered(picked), below(picked))).collect();
-        let mut out = Vec::with_capacity(SHARES.len() * picked.len());
-        for share in SHARES {
-            let own_share = share / (share + total);
-            let of_own = share / self.values.len() as f32;
-            for (values, below) in &picked {
-                let (away, apart) = ranked_parts(values.iter().map(|&(x, w)| (x, w.unwrap_or(of_own))), self.truth);
-                let place = (f64::from(share) * own_place + below) / f64::from(share + total);
-                out.push(Drawn { score: away - apart - f64::from(own_share * own_share) * farther, place });
+        for picked in picked {
+            let total: f32 = picked[0].iter().map(|(_, w)| w).sum();
+            let picked = picked.each_ref().map(|picked| (ordered(picked), below(picked)));
+            for share in SHARES {
+                let own_share = share / (share + total);
+                let of_own = share / draws as f32;
+                out.extend(picked.iter().map(|(values, below)| {
+                    let (away, apart) = ranked_parts(values.iter().map(|&(x, w)| (x, w.unwrap_or(of_own))), self.truth);
+                    let place = (f64::from(share) * own_place + below) / f64::from(share + total);
+                    Drawn { score: away - apart - f64::from(own_share * own_share) * farther, place }
+                }));
             }
         }
         out
@@ -316,34 +308,34 @@ impl Others {
     }
 }
 
+/// The best of so many choices, where it gains beyond chance over no correction, which stands before them in what each cell loses.
+fn best_beyond_chance(losses: &[&Losses], choices: usize, of: fn(&Losses, usize) -> f64) -> Option<usize> {
+    let gain = |c: usize| weighted_mean_and_error(losses.iter().map(|l| (of(l, 0) - of(l, c + 1), l.count)));
+    let (best, (mean, error)) = (0..choices).map(gain).enumerate().max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
+    (mean > error).then_some(best)
+}
+
+/// Whether draws score as well as others within chance.
+fn as_good(numbers: &[&Losses], draw: usize, other: usize) -> bool {
+    let losses = numbers.iter().map(|l| (l.draw[draw].score - l.draw[other].score, l.count));
+    let (worse, error) = weighted_mean_and_error(losses);
+    worse <= error
+}
+
 /// The widest of the choices with the kernel of the best that gains beyond chance whose draws score as well within chance.
 fn widest(numbers: &[&Losses]) -> Option<usize> {
-    let gain = |c: usize, over: usize| {
-        weighted_mean_and_error(numbers.iter().map(|l| (l.draw[over].score - l.draw[c + 1].score, l.count)))
-    };
-    let gains = (0..numbers[0].draw.len() - 1).map(|c| gain(c, 0)).enumerate();
-    let (best, (mean, error)) = gains.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-    let as_good = |c: &usize| {
-        let (better, error) = gain(*c, best + 1);
-        -better <= error
-    };
+    let best = best_beyond_chance(numbers, numbers[0].draw.len() - 1, |l, c| l.draw[c].score)?;
     let last = best - best % WIDER.len() + WIDER.len() - 1;
-    (mean > error).then(|| (best..=last).rev().find(as_good).unwrap_or(best))
+    (best..=last).rev().find(|c| as_good(numbers, c + 1, best + 1))
 }
 
 /// Of the choices, and no correction, whose draws score as well as the best within chance, the one whose intervals cover best.
 fn calibrated(numbers: &[&Losses]) -> Option<usize> {
     let all = 0..numbers[0].draw.len();
-    let score = |c: usize| numbers.iter().map(|l| l.count * l.draw[c].score).sum::<f64>();
-    let scores: Vec<f64> = all.clone().map(score).collect();
-    let best = all.clone().min_by(|&a, &b| scores[a].total_cmp(&scores[b]))?;
-    let as_good = |&c: &usize| {
-        let losses = numbers.iter().map(|l| (l.draw[c].score - l.draw[best].score, l.count));
-        let (worse, error) = weighted_mean_and_error(losses);
-        worse <= error
-    };
+    let score = |c: usize| (c, numbers.iter().map(|l| l.count * l.draw[c].score).sum::<f64>());
+    let (best, _) = all.clone().map(score).min_by(|a, b| a.1.total_cmp(&b.1))?;
     let off = |c: usize| (c, miscalibration(numbers.iter().map(|l| (l.draw[c].place, l.count))));
-    let (chosen, _) = all.filter(as_good).map(off).min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (chosen, _) = all.filter(|&c| as_good(numbers, c, best)).map(off).min_by(|a, b| a.1.total_cmp(&b.1))?;
     chosen.checked_sub(1)
 }
 
