@@ -1,6 +1,6 @@
 //! Gaps that follow what their cells would have said: which columns have them, and what that makes of fills and draws.
 
-use ndarray::{Array2, ArrayView1, s};
+use ndarray::{Array2, ArrayView1, Axis, concatenate, s};
 use ndarray_rand::rand::seq::index::sample;
 use rayon::prelude::*;
 
@@ -116,13 +116,15 @@ impl VaeImputer {
     /// same for a row whatever its company.
     fn may_be(&self, gaps: &[(usize, usize)], block: &mut Block<f32>) -> Vec<[f32; 4 * POINTS]> {
         let latents = normals((POINTS / 2, self.vae.latent), &mut stream(self.seed, Purpose::Missingness, 1)) * self.spread();
+        let points = concatenate![Axis(0), latents, -&latents];
+        // The networks take turns in the points.
+        let turns = |m: usize| (m..POINTS).step_by(self.members.len());
+        let of_network = |(m, w): (usize, &Vec<f32>)| block.draws(&self.vae, w, turns(m).map(|i| points.slice(s![i..=i, ..])));
+        let decoded: Vec<Array2<f32>> = self.members.iter().take(POINTS).enumerate().flat_map(of_network).collect();
+        let order = (0..self.members.len().min(POINTS)).flat_map(turns);
         let mut out = vec![[0.0; 4 * POINTS]; gaps.len()];
-        for i in 0..POINTS {
+        for (i, eta) in order.zip(&decoded) {
             let noise = [NOISE[i], -NOISE[i], NOISE[2 * POINTS - 1 - i], -NOISE[2 * POINTS - 1 - i]];
-            let sign = if i < POINTS / 2 { 1.0 } else { -1.0 };
-            let latent = latents.row(i % (POINTS / 2)).mapv(|x| sign * x);
-            let latents = latent.broadcast((BLOCK, self.vae.latent)).expect("a row");
-            let eta = block.draw(&self.vae, &self.members[i % self.members.len()], latents);
             for (out, &(r, j)) in out.iter_mut().zip(gaps) {
                 let head = &self.vae.heads[j];
                 let eta = eta.slice(s![r, head.eta.clone()]);

@@ -9,7 +9,7 @@ use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
 use crate::train::{HeldOut, Member, Plan, Trainer, fill_loss, mean_and_error, show_block};
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use serde::Serialize;
 
 /// How a family did on the held-out cells of a column, when the fit chose among several.
@@ -128,14 +128,7 @@ fn score_block(
 ) -> Vec<Vec<CellScore>> {
     let Trainer { vae, scaling, view, rows: table, .. } = *trainer;
     show_block(&view, table, rows, |i, j| !held.cells[(i, j)], block);
-    let decoded: Vec<Array2<f32>> = noise
-        .rows()
-        .into_iter()
-        .map(|e| {
-            let common = e.broadcast((BLOCK, vae.latent)).expect("a row of noise has latent entries");
-            block.draw(vae, weights, common).clone()
-        })
-        .collect();
+    let decoded = block.draws(vae, weights, noise.axis_chunks_iter(Axis(0), 1));
     let head_scores = |head: &crate::likelihood::Head| {
         let unit = scaling.columns[head.column].unit();
         let mut mean = vec![0f32; Likelihood::<f32>::outcomes(&head.law)];

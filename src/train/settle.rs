@@ -8,7 +8,7 @@
 //! A network that is free to bend overfits a table of few columns, and its variances are too small on any: both are settled
 //! here, by cells that it was not trained on. Both are changes of the last layer's weights.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 use crate::likelihood::{Head, Law, Likelihood, log_sum_exp};
 use crate::model::marginal_bias;
@@ -195,12 +195,8 @@ fn cells(trainer: &Trainer<'_>, members: &[Member]) -> Vec<Vec<Cell>> {
         for some in held.rows.chunks(BLOCK) {
             show_block(&view, rows, some, |i, j| !held.cells[(i, j)], &mut block);
             let starts = block.visible.start.clone();
-            let points = members.iter().flat_map(|w| noise.rows().into_iter().map(move |e| (*w, e)));
-            let decoded: Vec<Array2<f32>> = points
-                .map(|(weights, e)| {
-                    block.draw(vae, weights, e.broadcast((BLOCK, vae.latent)).expect("a row of noise has latent entries")).clone()
-                })
-                .collect();
+            let of_network = |w: &&[f32]| block.draws(vae, w, noise.axis_chunks_iter(Axis(0), 1));
+            let decoded: Vec<Array2<f32>> = members.iter().flat_map(of_network).collect();
             for (r, &i) in some.iter().enumerate() {
                 let of_row = |(Head { column, .. }, _): &(&Head, &mut Vec<Cell>)| held.cells[(i, *column)];
                 for (head, cells) in vae.heads.iter().zip(&mut out).filter(of_row) {
