@@ -25,6 +25,8 @@ use crate::train::show_block;
 
 /// Rows on which the latent space is looked at, at most.
 const ROWS_MOST: usize = 1000;
+/// Rows whose points are decoded in one product: what comes of a block's points would be large where columns are many.
+const PART: usize = 4;
 /// A unit whose mean varies less than this says nothing.
 const ACTIVE: f64 = 0.01;
 
@@ -39,20 +41,28 @@ pub(super) fn latent_use(vae: &Vae, w: &[f32], view: &View<'_>, rows: &Rows<f32>
     let mut nothing: Block<f32> = Block::new(vae, 1);
     let points = Array2::from_shape_fn((BLOCK, latent), |(r, u)| noise[(r % k, u)]);
     let eta = nothing.decode(vae, w, points.view()).clone();
-    let one = |of: &[usize]| -> Vec<RowUse> {
-        let mut batch = Batch::new(vae, BLOCK, k);
-        batch.noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| noise[(r % k, u)]);
-        let mut block: Block<f32> = Block::new(vae, 1);
-        show_block(view, rows, of, |_, _| true, &mut block);
-        batch.observed.clone_from(&block.visible);
+    let buffers = || {
+        let mut batch = Batch::new(vae, PART, k);
+        batch.noise = Array2::from_shape_fn((PART * k, latent), |(r, u)| noise[(r % k, u)]);
+        (batch, Workspace::new(vae, PART, k), Block::new(vae, 1), vae.encoded(BLOCK))
+    };
+    let part_bounds = |batch: &mut Batch<f32>, work: &mut Workspace<f32>, of: &[usize]| -> Vec<f32> {
+        let seen: Vec<bool> = of.iter().flat_map(|&i| rows.target.row(i)).map(|x| !x.is_nan()).collect();
+        view.show(rows, (of, &seen), &mut batch.observed, 0, &mut Given::default());
+        batch.scored.fill(false);
         for (r, &i) in of.iter().enumerate() {
             for (c, &x) in rows.target.row(i).iter().enumerate().filter(|(_, x)| !x.is_nan()) {
                 (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
             }
         }
-        let mut encoded: Encoded<f32> = vae.encoded(BLOCK);
-        vae.encode(w, &batch.observed, &mut encoded);
-        let bounds = bound(Workspace::new(vae, BLOCK, k).log_weights(vae, w, &batch));
+        (of.len()..PART).for_each(|r| batch.observed.clear(r));
+        bound(work.log_weights(vae, w, batch)).into_iter().take(of.len()).collect()
+    };
+    type Buffers = (Batch<f32>, Workspace<f32>, Block<f32>, Encoded<f32>);
+    let one = |(batch, work, block, encoded): &mut Buffers, of: &[usize]| -> Vec<RowUse> {
+        let bounds: Vec<f32> = of.chunks(PART).flat_map(|of| part_bounds(batch, work, of)).collect();
+        show_block(view, rows, of, |_, _| true, block);
+        vae.encode(w, &block.visible, encoded);
         let (q, p) = (&encoded.posterior, block.prior(vae, w));
         let number = |x: f32| f64::from(x);
         let of_row = |(r, &i): (usize, &usize)| {
@@ -84,7 +94,7 @@ pub(super) fn latent_use(vae: &Vae, w: &[f32], view: &View<'_>, rows: &Rows<f32>
         };
         of.iter().enumerate().map(of_row).collect()
     };
-    let uses: Vec<RowUse> = of.par_chunks(BLOCK).map(one).collect::<Vec<_>>().concat();
+    let uses: Vec<RowUse> = of.par_chunks(BLOCK).map_init(buffers, one).collect::<Vec<_>>().concat();
     let mean = |f: &dyn Fn(&RowUse) -> f64| uses.iter().map(f).sum::<f64>() / n;
     let active = |of: &dyn Fn(&RowUse, usize) -> f64| {
         let varies = |u: &usize| {
