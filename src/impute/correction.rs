@@ -114,11 +114,8 @@ impl VaeImputer {
             let mut rng = stream(self.seed, Purpose::Neighbours, rows[0] as u64);
             let mut ties = stream(self.seed, Purpose::Neighbours, pair(rows[0] as u64, 1));
             let noises: Vec<Array2<f32>> = (0..own_draws).map(|_| normals((BLOCK, latent), &mut rng) * self.spread()).collect();
-            // Per draw, the outputs of every row; the networks take turns.
-            let turns = |m: usize| noises.iter().skip(m).step_by(networks.len()).map(|noise| noise.view());
-            let decoded: Vec<Vec<Array2<f32>>> =
-                networks.iter().enumerate().map(|(m, w)| one.draws(&self.vae, w, turns(m))).collect();
-            let draws: Vec<&Array2<f32>> = (0..own_draws).map(|i| &decoded[i % networks.len()][i / networks.len()]).collect();
+            // Per draw, the outputs of every row.
+            let draws = one.draws(&self.vae, networks, noises.iter().map(|noise| noise.view()));
             let (mut out, mut weights) = (Vec::new(), Vec::new());
             for (r, (nearest, gaps)) in nearest.iter().zip(gaps).enumerate() {
                 for &(i, j) in gaps {

@@ -21,7 +21,7 @@ use crate::model::linear::start::View;
 use crate::model::posterior::{BLOCK, Block};
 use crate::model::{Encoded, Vae};
 use crate::rng::{Purpose, normals, stream};
-use crate::train::show_block;
+use crate::train::{show_block, show_observed};
 
 /// Rows on which the latent space is looked at, at most.
 const ROWS_MOST: usize = 1000;
@@ -42,20 +42,11 @@ pub(super) fn latent_use(vae: &Vae, w: &[f32], view: &View<'_>, rows: &Rows<f32>
     let points = Array2::from_shape_fn((BLOCK, latent), |(r, u)| noise[(r % k, u)]);
     let eta = nothing.decode(vae, w, points.view()).clone();
     let buffers = || {
-        let mut batch = Batch::new(vae, PART, k);
-        batch.noise = Array2::from_shape_fn((PART * k, latent), |(r, u)| noise[(r % k, u)]);
+        let batch = Batch::with_noise(vae, PART, noise.view());
         (batch, Workspace::new(vae, PART, k), Block::new(vae, 1), vae.encoded(BLOCK))
     };
     let part_bounds = |batch: &mut Batch<f32>, work: &mut Workspace<f32>, of: &[usize]| -> Vec<f32> {
-        let seen: Vec<bool> = of.iter().flat_map(|&i| rows.target.row(i)).map(|x| !x.is_nan()).collect();
-        view.show(rows, (of, &seen), &mut batch.observed, 0, &mut Given::default());
-        batch.scored.fill(false);
-        for (r, &i) in of.iter().enumerate() {
-            for (c, &x) in rows.target.row(i).iter().enumerate().filter(|(_, x)| !x.is_nan()) {
-                (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
-            }
-        }
-        (of.len()..PART).for_each(|r| batch.observed.clear(r));
+        show_observed(view, rows, of, batch);
         bound(work.log_weights(vae, w, batch)).into_iter().take(of.len()).collect()
     };
     type Buffers = (Batch<f32>, Workspace<f32>, Block<f32>, Encoded<f32>);

@@ -117,13 +117,9 @@ impl VaeImputer {
     fn may_be(&self, gaps: &[(usize, usize)], block: &mut Block<f32>) -> Vec<[f32; 4 * POINTS]> {
         let latents = normals((POINTS / 2, self.vae.latent), &mut stream(self.seed, Purpose::Missingness, 1)) * self.spread();
         let points = concatenate![Axis(0), latents, -&latents];
-        // The networks take turns in the points.
-        let turns = |m: usize| (m..POINTS).step_by(self.members.len());
-        let of_network = |(m, w): (usize, &Vec<f32>)| block.draws(&self.vae, w, turns(m).map(|i| points.slice(s![i..=i, ..])));
-        let decoded: Vec<Array2<f32>> = self.members.iter().take(POINTS).enumerate().flat_map(of_network).collect();
-        let order = (0..self.members.len().min(POINTS)).flat_map(turns);
+        let decoded = block.draws(&self.vae, &self.members, points.axis_chunks_iter(Axis(0), 1));
         let mut out = vec![[0.0; 4 * POINTS]; gaps.len()];
-        for (i, eta) in order.zip(&decoded) {
+        for (i, eta) in decoded.iter().enumerate() {
             let noise = [NOISE[i], -NOISE[i], NOISE[2 * POINTS - 1 - i], -NOISE[2 * POINTS - 1 - i]];
             for (out, &(r, j)) in out.iter_mut().zip(gaps) {
                 let head = &self.vae.heads[j];

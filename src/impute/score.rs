@@ -241,9 +241,7 @@ impl VaeImputer {
         let common = normals((k, latent), &mut stream(self.seed, Purpose::Fill, 2));
         let d = self.vae.columns;
         let buffers = || {
-            let mut batch = Batch::new(&self.vae, BLOCK, k);
-            batch.noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| common[(r % k, u)]);
-            batch.proposal = Proposal::Prior;
+            let batch = Batch { proposal: Proposal::Prior, ..Batch::with_noise(&self.vae, BLOCK, common.view()) };
             (batch, Workspace::new(&self.vae, BLOCK, k))
         };
         let places: Vec<usize> = (0..tasks.len()).collect();
@@ -276,7 +274,7 @@ impl VaeImputer {
     }
 
     /// What turns a log density of a cell's target into one of the cell in data units.
-    fn ln_unit(&self, rows: &Rows<f32>, (i, j): Gap) -> f64 {
+    pub(super) fn ln_unit(&self, rows: &Rows<f32>, (i, j): Gap) -> f64 {
         match &self.scaling.columns[j] {
             ColumnScaling::Levels { classes } => classes.ln_within(rows.place[(i, j)] as usize),
             _ if self.vae.heads[j].law.is_mass(rows.target[(i, j)]) => 0.0,

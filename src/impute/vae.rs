@@ -25,13 +25,13 @@ use crate::impute::{
 use crate::likelihood::Likelihood;
 use crate::model::Vae;
 use crate::model::bound::{Batch, Workspace, bound};
+use crate::model::linear::FactorAnalysis;
 use crate::model::linear::start::{Linear, View};
-use crate::model::linear::{FactorAnalysis, Given};
 use crate::model::missingness::Tilt;
 use crate::model::posterior::{AT_ONCE, BLOCK, Block};
 use crate::rng::{Purpose, Stream, antithetic, fill_normals, normals, pair, stream};
 use crate::train::pilot::FamilyScore;
-use crate::train::{HeldOut, Member, by_fold, show_block};
+use crate::train::{HeldOut, Member, by_fold, show_block, show_observed};
 
 /// Latent points a fill averages over, in antithetic pairs. More cost as much again each and change the fill's error in
 /// the fifth digit only: `cargo bench --bench limit` prints the curve.
@@ -124,31 +124,14 @@ impl VaeImputer {
         let all: Vec<usize> = (0..table.n()).collect();
         let latent = self.vae.latent;
         let common = normals((k, latent), &mut stream(self.seed, Purpose::Fill, 1));
-        let d = self.vae.columns;
-        let buffers = || {
-            let mut batch = Batch::new(&self.vae, BLOCK, k);
-            batch.noise = Array2::from_shape_fn((BLOCK * k, latent), |(r, u)| common[(r % k, u)]);
-            (batch, Workspace::new(&self.vae, BLOCK, k))
-        };
+        let buffers = || (Batch::with_noise(&self.vae, BLOCK, common.view()), Workspace::new(&self.vae, BLOCK, k));
         let block_bound = |(batch, work): &mut (Batch<f32>, Workspace<f32>), block: &[usize]| {
-            batch.scored.fill(false);
-            let mut observed = vec![false; block.len() * d];
-            let mut out = vec![0.0; block.len()];
-            for (r, &i) in block.iter().enumerate() {
-                let observed = &mut observed[r * d..(r + 1) * d];
-                for (c, &x) in rows.target.row(i).iter().enumerate() {
-                    observed[c] = !x.is_nan();
-                    if observed[c] {
-                        (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
-                    }
-                    if let (true, ColumnScaling::Levels { classes }) = (observed[c], &self.scaling.columns[c]) {
-                        out[r] += classes.ln_within(rows.place[(i, c)] as usize);
-                    } else if observed[c] && !self.vae.heads[c].law.is_mass(x) {
-                        out[r] -= self.scaling.columns[c].ln_unit();
-                    }
-                }
-            }
-            self.view().show(&rows, (block, &observed), &mut batch.observed, 0, &mut Given::default());
+            show_observed(&self.view(), &rows, block, batch);
+            let ln_units = |&i: &usize| -> f64 {
+                let observed = (0..self.vae.columns).filter(|&c| !rows.target[(i, c)].is_nan());
+                observed.map(|c| self.ln_unit(&rows, (i, c))).sum()
+            };
+            let mut out: Vec<f64> = block.iter().map(ln_units).collect();
             for w in &self.members {
                 let bounds = bound(work.log_weights(&self.vae, w, batch));
                 out.iter_mut().zip(bounds).for_each(|(o, b)| *o += f64::from(b) / self.members.len() as f64);

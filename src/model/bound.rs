@@ -9,7 +9,7 @@
 //! only (Mattei & Frellsen 2019), conditional on what is visible (Ivanov et al. 2019); the second trains the path that
 //! fills take (Sohn et al. 2015, section 4.2). β weighs the divergence ([`Divergence`]).
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::data::scaling::Features;
 use crate::kernel::{Real, vectorised};
@@ -62,6 +62,13 @@ impl<F: Real> Batch<F> {
             by_scale: false,
             noise: Array2::zeros((n * k, vae.latent)),
         }
+    }
+
+    /// The same with noise that all rows have in common, (k, latent).
+    pub fn with_noise(vae: &Vae, n: usize, noise: ArrayView2<F>) -> Batch<F> {
+        let k = noise.nrows();
+        let each = Array2::from_shape_fn((n * k, vae.latent), |(r, u)| noise[(r % k, u)]);
+        Batch { noise: each, ..Batch::new(vae, n, 0) }
     }
 }
 

@@ -133,18 +133,27 @@ impl<F: Real> Block<F> {
         self.draw_again(vae, w, noise)
     }
 
-    /// As [`Block::draw`], of several latent points a row, for which the network sees the rows once. Each noise is (BLOCK, latent), or
-    /// (1, latent) where it is common to all rows.
-    pub fn draws<'n>(&mut self, vae: &Vae, w: &[F], noises: impl Iterator<Item = ArrayView2<'n, F>>) -> Vec<Array2<F>> {
-        vae.condition(w, &self.visible, &self.count, &mut self.context);
-        let each_row = |noise: ArrayView2<F>, block: &mut Block<F>| {
-            let noise = noise.broadcast((BLOCK, vae.latent)).expect("a row each, or one row");
-            block.draw_again(vae, w, noise).clone()
-        };
-        noises.map(|noise| each_row(noise, self)).collect()
+    /// As [`Block::draw`], of several latent points a row, in which the networks take turns; each sees the rows once. A noise is
+    /// (BLOCK, latent), or (1, latent) where it is common to all rows.
+    pub fn draws<'n>(
+        &mut self,
+        vae: &Vae,
+        networks: &[impl AsRef<[F]>],
+        noises: impl Iterator<Item = ArrayView2<'n, F>>,
+    ) -> Vec<Array2<F>> {
+        let noises: Vec<_> = noises.collect();
+        let mut out = vec![Array2::zeros((0, 0)); noises.len()];
+        for (m, w) in networks.iter().take(noises.len()).map(AsRef::as_ref).enumerate() {
+            vae.condition(w, &self.visible, &self.count, &mut self.context);
+            for i in (m..noises.len()).step_by(networks.len()) {
+                out[i].clone_from(self.draw_again(vae, w, noises[i]));
+            }
+        }
+        out
     }
 
     fn draw_again(&mut self, vae: &Vae, w: &[F], noise: ArrayView2<F>) -> &Array2<F> {
+        let noise = noise.broadcast((BLOCK, vae.latent)).expect("a row each, or one row");
         self.context.prior.sample(noise, &mut self.decoded.z);
         vae.decode(w, &self.context, &mut self.decoded);
         &self.decoded.eta

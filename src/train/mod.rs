@@ -26,6 +26,7 @@ use crate::model::bound::{Batch, Divergence, Estimator, Gradient, Proposal, Work
 use crate::model::linear::Given;
 use crate::model::linear::start::View;
 use crate::model::missingness::{ROWS_LEAST, odds_of_gaps, rows_to_judge};
+use crate::model::net::flat;
 use crate::model::posterior::{BLOCK, Block};
 use crate::model::{SHARD, Vae, marginal_bias};
 use crate::rng::{Purpose, Stream, antithetic, fill_normals, pair, stream};
@@ -669,6 +670,19 @@ pub(crate) fn show_block(
         into.count[r] = 0;
         into.visible.clear(r);
     }
+}
+
+/// Shows the encoder what is observed of some rows, and scores all of it.
+pub(crate) fn show_observed(view: &View<'_>, rows: &Rows<f32>, of: &[usize], batch: &mut Batch<f32>) {
+    batch.scored.fill(false);
+    for (r, &i) in of.iter().enumerate() {
+        for (c, &x) in rows.target.row(i).iter().enumerate().filter(|(_, x)| !x.is_nan()) {
+            (batch.target[(r, c)], batch.scored[(r, c)]) = (x, true);
+        }
+    }
+    let observed = &flat(&batch.scored)[..of.len() * rows.target.ncols()];
+    view.show(rows, (of, observed), &mut batch.observed, 0, &mut Given::default());
+    (of.len()..batch.scored.nrows()).for_each(|r| batch.observed.clear(r));
 }
 
 /// The hiding law: per row a hidden share of its observed cells uniform up to the plan's most, one cell at least; on the encoder's

@@ -128,7 +128,7 @@ fn score_block(
 ) -> Vec<Vec<CellScore>> {
     let Trainer { vae, scaling, view, rows: table, .. } = *trainer;
     show_block(&view, table, rows, |i, j| !held.cells[(i, j)], block);
-    let decoded = block.draws(vae, weights, noise.axis_chunks_iter(Axis(0), 1));
+    let decoded = block.draws(vae, &[weights], noise.axis_chunks_iter(Axis(0), 1));
     let head_scores = |head: &crate::likelihood::Head| {
         let unit = scaling.columns[head.column].unit();
         let mut mean = vec![0f32; Likelihood::<f32>::outcomes(&head.law)];

@@ -195,7 +195,7 @@ fn cells(trainer: &Trainer<'_>, members: &[Member]) -> Vec<Vec<Cell>> {
         for some in held.rows.chunks(BLOCK) {
             show_block(&view, rows, some, |i, j| !held.cells[(i, j)], &mut block);
             let starts = block.visible.start.clone();
-            let of_network = |w: &&[f32]| block.draws(vae, w, noise.axis_chunks_iter(Axis(0), 1));
+            let of_network = |w: &&[f32]| block.draws(vae, std::slice::from_ref(w), noise.axis_chunks_iter(Axis(0), 1));
             let decoded: Vec<Array2<f32>> = members.iter().flat_map(of_network).collect();
             for (r, &i) in some.iter().enumerate() {
                 let of_row = |(Head { column, .. }, _): &(&Head, &mut Vec<Cell>)| held.cells[(i, *column)];
