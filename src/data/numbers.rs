@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::data::schema::{LEVEL_CAP, Values};
+use crate::data::schema::{Distinct, LEVEL_CAP, Values};
 
 /// Values that are summed before they join the rest: what a file and a frame say of the same values is the same.
 const CHUNK: usize = 256;
@@ -263,10 +263,10 @@ impl Hasher for Spread {
     }
 }
 
-/// What a column of numbers says of its values; `distinct`, ascending, where they are few.
+/// What a column of numbers says of its values.
 pub(super) fn number_values(
     seen: &Summary,
-    distinct: Option<Vec<String>>,
+    distinct: Option<Distinct>,
     integer_dtype: bool,
     stored: Option<(f64, i128)>,
 ) -> Values {
@@ -276,19 +276,14 @@ pub(super) fn number_values(
 
 /// What a column of Float64 says of its values.
 pub(super) fn float_values(seen: &Summary) -> Values {
-    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| float_level(*x)).collect());
-    number_values(seen, texts, false, None)
+    let distinct = seen.distinct.as_ref().map(|all| Distinct::Floats(all.iter().map(|(x, _)| *x).collect()));
+    number_values(seen, distinct, false, None)
 }
 
 /// What a column of Int64 says of its values, which f64 holds.
 pub(super) fn integer_values(seen: &Summary) -> Values {
-    let texts = seen.distinct.as_ref().map(|all| all.iter().map(|(x, _)| (*x as i64).to_string()).collect());
-    number_values(seen, texts, true, (seen.n > 0).then_some((1.0, seen.min as i128)))
-}
-
-/// A float as the text of a level; parses back to the same number.
-pub(super) fn float_level(x: f64) -> String {
-    format!("{x}")
+    let distinct = seen.distinct.as_ref().map(|all| Distinct::Stored(all.iter().map(|(x, _)| i128::from(*x as i64)).collect()));
+    number_values(seen, distinct, true, (seen.n > 0).then_some((1.0, seen.min as i128)))
 }
 
 #[cfg(test)]

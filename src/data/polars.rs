@@ -10,9 +10,8 @@ use polars::prelude::{
 };
 use rayon::prelude::*;
 
-use crate::data::numbers::float_level;
 use crate::data::profile::Profiler;
-use crate::data::schema::{Column, Profile, Role, Schema, SchemaOptions};
+use crate::data::schema::{Column, Profile, Role, Schema, SchemaOptions, float_level};
 use crate::data::table::{Cells, Gaps, Table};
 use crate::data::{cells, physical};
 use crate::error::{Error, ErrorKind, Result, Warning, count};
@@ -336,29 +335,38 @@ fn codes_of(input: &PlColumn, column: &Column) -> Result<Codes> {
 
 /// The frame with the given cells in its gaps; every other cell is copied, the schema of the frame stays.
 pub(crate) fn write_cells(df: &DataFrame, schema: &Schema, gaps: &Gaps, cells: &Cells) -> Result<DataFrame> {
-    let mut out = df.clone();
-    for (column, (rows, cells)) in schema.columns().iter().zip(gaps.rows.iter().zip(cells)) {
-        if rows.is_empty() {
-            continue;
-        }
+    let filled = schema.columns().iter().zip(gaps.rows.iter().zip(cells)).filter(|(_, (rows, _))| !rows.is_empty());
+    let filled = filled.map(|(column, (rows, cells))| {
         let input = df.column(&column.name)?;
-        let filled = write_column(input.as_materialized_series(), column, rows, cells)?;
-        out.with_column(filled.into_column())?;
-    }
-    Ok(out)
+        Ok(write_column(input.as_materialized_series(), column, rows, cells)?.into_column())
+    });
+    replaced(df, filled)
 }
 
 /// The frame with the given cells missing, one list of rows a column of the schema; every other cell and the frame's schema stay.
 pub(crate) fn clear_cells(df: &DataFrame, schema: &Schema, rows: &[Vec<usize>]) -> Result<DataFrame> {
-    let mut out = df.clone();
-    for (column, rows) in schema.columns().iter().zip(rows).filter(|(_, rows)| !rows.is_empty()) {
-        let input = df.column(&column.name)?;
+    let cleared = schema.columns().iter().zip(rows).filter(|(_, rows)| !rows.is_empty());
+    let cleared = cleared.map(|(column, rows)| {
         // A row taken from nowhere is null in a column of any dtype.
         let mut from: Vec<Option<IdxSize>> = (0..df.height() as IdxSize).map(Some).collect();
         rows.iter().for_each(|&row| from[row] = None);
-        out.with_column(input.take(&IdxCa::new(PlSmallStr::EMPTY, from))?)?;
+        Ok(df.column(&column.name)?.take(&IdxCa::new(PlSmallStr::EMPTY, from))?)
+    });
+    replaced(df, cleared)
+}
+
+/// The frame with the given columns in place of its own of these names, made once: polars' `with_column` looks at the names of all
+/// columns each time.
+fn replaced(df: &DataFrame, columns: impl Iterator<Item = Result<PlColumn>>) -> Result<DataFrame> {
+    let place: HashMap<&str, usize> = df.columns().iter().enumerate().map(|(at, c)| (c.name().as_str(), at)).collect();
+    let mut all = df.columns().to_vec();
+    for column in columns {
+        let column = column?;
+        if let Some(&at) = place.get(column.name().as_str()) {
+            all[at] = column;
+        }
     }
-    Ok(out)
+    Ok(DataFrame::new(df.height(), all)?)
 }
 
 /// The column with the given cells, numbers or codes, at the given rows; every other cell and the dtype stay.

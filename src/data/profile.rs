@@ -7,7 +7,7 @@ use polars::prelude::{Column as PlColumn, DataType};
 use crate::data::numbers::{Numbers, float_values, number_values};
 use crate::data::physical;
 use crate::data::polars::{Observed, is_supported, observe};
-use crate::data::schema::{LEVEL_CAP, Profile, Values};
+use crate::data::schema::{Distinct, LEVEL_CAP, Profile, Values};
 use crate::error::Result;
 
 /// One pass over a column.
@@ -27,7 +27,7 @@ enum Seen {
     Stored {
         numbers: Numbers,
         range: Range,
-        distinct: Distinct,
+        distinct: Integers,
         /// The coarsest step that all keep, and the smallest cell.
         step_least: Option<(f64, i128)>,
     },
@@ -51,7 +51,7 @@ impl Profiler {
             _ if physical::range(dtype).is_some() => Seen::Stored {
                 numbers: Numbers::default(),
                 range: Range::default(),
-                distinct: Distinct::default(),
+                distinct: Integers::default(),
                 step_least: None,
             },
             _ if dtype.is_float() => Seen::Floats(Numbers::default(), Range::default()),
@@ -129,9 +129,8 @@ impl Profiler {
                 (seen.n, float_values(&seen))
             }
             Seen::Stored { numbers, distinct, step_least, .. } => {
-                let texts = distinct.texts(|x| physical::text(&dtype, x));
                 let seen = numbers.finish();
-                (seen.n, number_values(&seen, texts, physical::is_integer(&dtype), step_least))
+                (seen.n, number_values(&seen, distinct.finish(), physical::is_integer(&dtype), step_least))
             }
             Seen::Texts { counts, observed, .. } => (observed, levels(&dtype, counts)),
         };
@@ -172,15 +171,15 @@ fn sort_levels(levels: &mut [(String, usize)]) {
 }
 
 /// Distinct integers; `None` above [`LEVEL_CAP`].
-struct Distinct(Option<BTreeSet<i128>>);
+struct Integers(Option<BTreeSet<i128>>);
 
-impl Default for Distinct {
-    fn default() -> Distinct {
-        Distinct(Some(BTreeSet::new()))
+impl Default for Integers {
+    fn default() -> Integers {
+        Integers(Some(BTreeSet::new()))
     }
 }
 
-impl Distinct {
+impl Integers {
     fn add(&mut self, values: impl Iterator<Item = i128>) {
         for x in values {
             let Some(sorted) = &mut self.0 else { return };
@@ -191,9 +190,8 @@ impl Distinct {
         }
     }
 
-    /// As texts, ascending.
-    fn texts(self, text: impl Fn(i128) -> String) -> Option<Vec<String>> {
-        self.0.map(|sorted| sorted.into_iter().map(text).collect())
+    fn finish(self) -> Option<Distinct> {
+        self.0.map(|sorted| Distinct::Stored(sorted.into_iter().collect()))
     }
 }
 

@@ -86,7 +86,7 @@ impl MeanConfig {
     /// The schema of a file, and the one fill of each of its columns whose gaps are filled.
     fn fills(&self, csv: &CsvTable, options: &SchemaOptions) -> Result<(Schema, Vec<Option<f64>>)> {
         // What a sum cannot hold takes more care.
-        let known: Vec<Option<(Profile, Summary)>> =
+        let known: Vec<Option<(Profile, &Summary)>> =
             csv.numbers().into_iter().map(|known| known.filter(|(_, numbers)| numbers.mean.is_some())).collect();
         let left_out = |name: &str| options.leaves_out(name) || options.spec(name).kind == Some(ColumnKind::Ignored);
         let is_read = |at: usize| known[at].is_none() && !left_out(&csv.header()[at]);
@@ -101,7 +101,7 @@ impl MeanConfig {
         let others = schema.columns().iter().enumerate().filter(|(at, _)| is_read(*at)).map(|(_, column)| column.clone());
         let others = Arc::new(Schema::new(others.collect(), Vec::new()));
         let others = MeanImputer::new(&Table::from_frame(&frame, &others)?, self.strategy);
-        let fill = |(column, known): (&Column, &Option<(Profile, Summary)>)| {
+        let fill = |(column, known): (&Column, &Option<(Profile, &Summary)>)| {
             let value = match (column.role, known) {
                 _ if column.left().is_some() => None,
                 (Role::Constant(x), _) => Some(x),

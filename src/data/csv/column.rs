@@ -8,7 +8,7 @@ use super::CsvOptions;
 use super::cell::{Number, NumberFormat, Plain, TRUTHS, truths};
 use super::moment::{Found, MomentForm, MomentScan};
 use super::records::Field;
-use crate::data::numbers::Numbers;
+use crate::data::numbers::{Numbers, Summary};
 use crate::data::schema::{ColumnKind, SchemaOptions};
 use crate::error::{Error, ErrorKind, Result, Warning};
 
@@ -21,7 +21,7 @@ pub(super) struct TextColumn {
     pub quoted: bool,
     /// What the cells come to where all are numbers that f64 holds; `None` of other columns, and of a file that is not read to
     /// learn from.
-    pub numbers: Option<Numbers>,
+    pub numbers: Option<Summary>,
 }
 
 impl TextColumn {
@@ -451,6 +451,7 @@ impl<'a> Scan<'a> {
         };
         let quoted = self.observed > 0 && self.quoted == self.observed;
         let numbers = self.tally.filter(|_| matches!(form, CellForm::Integer(_) | CellForm::Float(_)));
+        let numbers = numbers.map(Numbers::finish);
         Ok((TextColumn { missing: self.missing, form, quoted, numbers }, warnings))
     }
 

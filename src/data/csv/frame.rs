@@ -34,16 +34,17 @@ impl CsvTable {
 
     /// Of each column of numbers what a schema has to know of it, and what the numbers come to, as the file has been read before;
     /// `None` of the others.
-    pub(crate) fn numbers(&self) -> Vec<Option<(Profile, Summary)>> {
-        let numbers = |(name, column): (&String, &TextColumn)| {
-            let summary = column.numbers.clone()?.finish();
+    pub(crate) fn numbers(&self) -> Vec<Option<(Profile, &Summary)>> {
+        let columns = self.header.iter().zip(&self.columns);
+        let numbers = columns.map(|(name, column)| {
+            let summary = column.numbers.as_ref()?;
             let (dtype, values) = match column.form {
-                CellForm::Integer(_) => (DataType::Int64, integer_values(&summary)),
-                _ => (DataType::Float64, float_values(&summary)),
+                CellForm::Integer(_) => (DataType::Int64, integer_values(summary)),
+                _ => (DataType::Float64, float_values(summary)),
             };
             Some((Profile { name: name.clone(), dtype, observed: summary.n, values }, summary))
-        };
-        self.header.iter().zip(&self.columns).map(numbers).collect()
+        });
+        numbers.collect()
     }
 
     pub(super) fn builders(&self, rows: usize, wanted: impl Fn(usize) -> bool) -> Vec<(usize, Builder)> {

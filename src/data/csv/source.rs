@@ -68,6 +68,7 @@ impl Source {
         // One more, to see whether there are more.
         input.by_ref().take(most as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() <= most {
+            bytes.shrink_to_fit();
             return Ok(Source::Memory(bytes));
         }
         let mut file = tempfile::tempfile().map_err(Trouble::Io)?;

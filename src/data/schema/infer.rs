@@ -30,8 +30,8 @@ pub(crate) enum Values {
         /// What filled numbers are multiples of by the dtype ([`physical::step`]), and the smallest cell as it is stored; `None`
         /// for floats.
         stored: Option<(f64, i128)>,
-        /// Distinct values as text, ascending; `None` above [`LEVEL_CAP`].
-        distinct: Option<Vec<String>>,
+        /// `None` above [`LEVEL_CAP`].
+        distinct: Option<Distinct>,
         /// Skewness of the values, and of their logarithms where all are above zero.
         skew: f64,
         log_skew: Option<f64>,
@@ -42,6 +42,36 @@ pub(crate) enum Values {
         declared: bool,
     },
     Unsupported,
+}
+
+/// The distinct values of a column of numbers, ascending.
+#[derive(Clone, Debug)]
+pub(crate) enum Distinct {
+    Floats(Vec<f64>),
+    /// As the dtype stores them.
+    Stored(Vec<i128>),
+}
+
+impl Distinct {
+    fn len(&self) -> usize {
+        match self {
+            Distinct::Floats(all) => all.len(),
+            Distinct::Stored(all) => all.len(),
+        }
+    }
+
+    /// As levels.
+    fn texts(&self, dtype: &DataType) -> Vec<String> {
+        match self {
+            Distinct::Floats(all) => all.iter().map(|x| float_level(*x)).collect(),
+            Distinct::Stored(all) => all.iter().map(|x| physical::text(dtype, *x)).collect(),
+        }
+    }
+}
+
+/// A float as the text of a level; parses back to the same number.
+pub(crate) fn float_level(x: f64) -> String {
+    format!("{x}")
 }
 
 /// How often each level of a column is observed, in the schema's order; by column.
@@ -164,7 +194,7 @@ fn levels_of(p: &Profile, spec: &ColumnSpec, out: &mut Column) -> Result<()> {
     let column = &p.name;
     let seen: Vec<String> = match &p.values {
         Values::Levels { levels, .. } => levels.iter().map(|l| l.0.clone()).collect(),
-        Values::Numbers { distinct: Some(d), .. } => d.clone(),
+        Values::Numbers { distinct: Some(d), .. } => d.texts(&p.dtype),
         _ => {
             return Err(Error::config(
                 format!("kind of column `{column}`"),
