@@ -252,6 +252,9 @@ pub(crate) fn scatter<F: Real>(table: &mut [F], places: &[u32], columns: usize, 
     )
 }
 
+/// Numbers of a long list that a thread takes at a time.
+pub(crate) const PIECE: usize = 1 << 15;
+
 /// Σ x² in f64.
 pub(crate) fn sum_of_squares(x: &[f32]) -> f64 {
     vectorised(

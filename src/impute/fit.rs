@@ -7,7 +7,6 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use ::polars::prelude::DataFrame;
-use rayon::prelude::*;
 
 use crate::data::csv::CsvOptions;
 use crate::data::scaling::{Rows, Scaling};
@@ -262,8 +261,7 @@ impl VaeConfig {
                 let linear = Member { timed_out, ..trainer.untrained(0) };
                 return Ok(Trained { members: vec![linear], vae, scores });
             }
-            let members = (0..data.plan.members).into_par_iter();
-            let mut members = members.map_with(news, |news, m| trainer.run(m, news.clone())).collect::<Result<Vec<_>>>()?;
+            let mut members = trainer.run_all(news)?;
             trainer.weigh(&mut members);
             settle(&trainer, &mut members);
             Ok(Trained { vae, members, scores })

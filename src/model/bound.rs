@@ -10,9 +10,10 @@
 //! fills take (Sohn et al. 2015, section 4.2). β weighs the divergence ([`Divergence`]).
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
+use rayon::prelude::*;
 
 use crate::data::scaling::Features;
-use crate::kernel::{Real, vectorised};
+use crate::kernel::{PIECE, Real, vectorised};
 use crate::likelihood::{Head, Likelihood, log_sum_exp};
 use crate::model::net::{flat, flat_mut};
 use crate::model::{Context, Decoded, Encoded, Gaussians, SHARD, Vae};
@@ -133,11 +134,12 @@ impl<F: Real> Gradient<F> {
         &self.values
     }
 
-    /// Adds another's sum.
+    /// Adds another's sum, on all threads of the pool.
     pub fn add(&mut self, other: &mut Gradient<F>) {
         let other = other.values();
         self.values();
-        crate::kernel::add(&mut self.values, other);
+        let pieces = self.values.par_chunks_mut(PIECE).zip(other.par_chunks(PIECE));
+        pieces.for_each(|(into, from)| crate::kernel::add(into, from));
     }
 }
 

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use argmin::core::{Error, IterState, KV, Problem, Solver, State, TerminationReason, TerminationStatus};
+use rayon::prelude::*;
 
-use crate::kernel::{AdamStep, sum_of_squares};
+use crate::kernel::{AdamStep, PIECE, sum_of_squares};
 use crate::train::Clock;
 
 /// What [`Adam`] needs of its problem.
@@ -49,6 +50,8 @@ pub(crate) struct Adam {
     pub(super) stale: u64,
     pub(super) cuts: u32,
     first_counts: bool,
+    /// Whether the threads of the pool share each step.
+    parallel: bool,
 }
 
 /// β₁ and β₂.
@@ -77,12 +80,18 @@ impl Adam {
             stale: 0,
             cuts: 0,
             first_counts: true,
+            parallel: false,
         }
     }
 
     /// Whether the first weights may be the best ones.
     pub fn counting_first(self, first_counts: bool) -> Adam {
         Adam { first_counts, ..self }
+    }
+
+    /// Whether the threads of the pool share each step, which comes out the same.
+    pub fn parallel(self, parallel: bool) -> Adam {
+        Adam { parallel, ..self }
     }
 
     /// Share of the run that is over: by steps, or by time where a limit comes sooner.
@@ -92,6 +101,15 @@ impl Adam {
         // A fit that will end in time is ahead of the clock once it is under way: its answer does not depend on it.
         if by_time > 0.1 { by_steps.max(by_time).min(1.0) } else { by_steps }
     }
+}
+
+/// The Euclidean norm, summed up piece by piece whether by one thread or by several.
+fn norm_of(grad: &[f32], parallel: bool) -> f64 {
+    let sums: Vec<f64> = match parallel {
+        true => grad.par_chunks(PIECE).map(sum_of_squares).collect(),
+        false => grad.chunks(PIECE).map(sum_of_squares).collect(),
+    };
+    sums.iter().sum::<f64>().sqrt()
 }
 
 /// Warm-up over the first twentieth, then a half cosine to zero.
@@ -119,6 +137,8 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
 
     fn next_iter(&mut self, problem: &mut Problem<O>, mut state: AdamState) -> Result<(AdamState, Option<KV>), Error> {
         let mut mean = state.take_param().unwrap_or_default();
+        // argmin keeps the best before, too, which nothing asks for.
+        state.take_prev_best_param();
         let steps = problem.problem("steps_count", |p| Ok(p.steps()))?;
         for _ in 0..steps {
             let progress = self.progress(steps);
@@ -127,11 +147,11 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
             }
             let step_size = self.step_size * self.factor * schedule(progress) as f32;
             let averaging = 1.0 / ((self.step + 1).min((TO_A_SCORE as usize * steps).min(200)) as f32);
-            let Adam { weights, m, v, step, norm, decay, .. } = self;
+            let Adam { weights, m, v, step, norm, decay, parallel, .. } = self;
             let at = *step;
             let update = |w: &mut [f32], grad: &[f32], scale: f32| {
                 *step += 1;
-                let this = f64::from(scale) * sum_of_squares(grad).sqrt();
+                let this = f64::from(scale) * norm_of(grad, *parallel);
                 if !this.is_finite() {
                     // A step that overflowed is not taken; that the weights stay finite is checked by the cost.
                     return;
@@ -140,7 +160,14 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
                 *norm += (this.min(5.0 * norm.max(this * f64::from(t == 1))) - *norm) / f64::from(t.min(50));
                 let correction = (1.0 / (1.0 - BETA.0.powi(t)), 1.0 / (1.0 - BETA.1.powi(t)));
                 let scale = scale * (2.0 * *norm / this.max(1e-30)).min(1.0) as f32;
-                AdamStep { beta: BETA, correction, step_size, decay: *decay, scale, averaging }.apply(w, grad, m, v, &mut mean);
+                let step = AdamStep { beta: BETA, correction, step_size, decay: *decay, scale, averaging };
+                if *parallel {
+                    let (w, m, v) = (w.par_chunks_mut(PIECE), m.par_chunks_mut(PIECE), v.par_chunks_mut(PIECE));
+                    let pieces = w.zip(grad.par_chunks(PIECE)).zip(m).zip(v).zip(mean.par_chunks_mut(PIECE));
+                    pieces.for_each(|((((w, grad), m), v), mean)| step.apply(w, grad, m, v, mean));
+                } else {
+                    step.apply(w, grad, m, v, &mut mean);
+                }
             };
             problem.problem("gradient_count", |p| Ok(p.with_gradient(at, progress, weights, update)?))?;
         }
@@ -158,6 +185,10 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
             self.factor *= CUT;
             self.cuts += 1;
             self.stale = 0;
+        }
+        if cost < state.get_best_cost() {
+            // argmin copies what is better; what it replaces goes first.
+            state.take_best_param();
         }
         Ok((state.param(mean).cost(cost), None))
     }

@@ -94,6 +94,9 @@ pub(crate) struct Plan {
 /// Tables of so many columns at most are taken for linear until held-out cells say otherwise.
 const COLUMNS_TO_PROVE: usize = 4;
 
+/// Networks of so many weights are large.
+const LARGE: usize = 2_000_000;
+
 /// Share of all rows that see nothing: the plain VAE. They are on the encoder's path.
 const NOTHING_VISIBLE: f64 = 0.1;
 /// Draws of z when held-out cells are scored: a pair of opposite ones.
@@ -311,23 +314,44 @@ impl Trainer<'_> {
         others.iter_mut().zip(again).for_each(|(m, of_fold)| m.held = of_fold.held.clone());
     }
 
+    /// Trains the members on the calling thread's pool; the news go to `epochs`.
+    pub fn run_all(&self, epochs: Sender<Epoch>) -> Result<Vec<Member>> {
+        let mut members = Vec::with_capacity(self.plan.members);
+        while members.len() < self.plan.members {
+            let some = members.len()..self.plan.members.min(members.len() + self.at_once());
+            let some = some.into_par_iter().map_with(epochs.clone(), |epochs, m| self.run(m, epochs.clone()));
+            members.extend(some.collect::<Result<Vec<_>>>()?);
+        }
+        Ok(members)
+    }
+
+    /// Members that are trained at a time: as many as there are threads, but of large networks no more than leave each of a batch's
+    /// shards a thread, since a training takes six times the memory of its weights.
+    fn at_once(&self) -> usize {
+        let threads = rayon::current_num_threads();
+        let trainings = if self.vae.weights < LARGE { threads } else { threads * SHARD / self.plan.batch };
+        trainings.clamp(1, self.plan.members)
+    }
+
     /// Trains one member on the calling thread's pool; the news go to `epochs`.
     pub fn run(&self, member: usize, epochs: Sender<Epoch>) -> Result<Member> {
         let plan = self.plan;
         let Member { weights: first, held, .. } = self.untrained(member);
         let noise = antithetic((SCORE_DRAWS, self.vae.latent), &mut stream(self.seed, Purpose::Score, member as u64));
         let noise = noise * if plan.plain { 0.0 } else { 1.0 };
-        let threads = rayon::current_num_threads();
+        let at_once = self.at_once();
         // A member's share of the time, by its own clock.
-        let share = (threads as f64 / plan.members as f64).min(1.0);
+        let share = at_once as f64 / plan.members as f64;
         let clock = Clock::after(self.checkpoint.as_ref().map_or(Duration::ZERO, |c| c.time_of(member)));
         let left = |t: Duration| clock.before.saturating_add(t.saturating_sub(self.clock.elapsed()));
         let time_limit = self.time_limit.map(|t| t.mul_f64(share).min(left(t)));
         let lost = OnceLock::new();
-        let objective = Fit::new(self, plan.members < threads, member, &held, noise, &lost);
+        let parallel = at_once < rayon::current_num_threads();
+        let objective = Fit::new(self, parallel, member, &held, noise, &lost);
         let mut solver =
             Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, clock)
-                .counting_first(plan.prove);
+                .counting_first(plan.prove)
+                .parallel(parallel);
         let mut state = AdamState::new().param(first).max_iters(plan.epochs as u64);
         if let Some(checkpoint) = &self.checkpoint {
             checkpoint.resume(member, plan, &mut solver, &mut state)?;

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::data::schema::Family;
 use crate::likelihood::{Likelihood, log_sum_exp};
+use crate::model::SHARD;
 use crate::model::posterior::{BLOCK, Block};
 use crate::rng::{Purpose, normals, stream};
 use crate::train::{HeldOut, Member, Plan, Trainer, fill_loss, mean_and_error, show_block};
@@ -53,7 +54,7 @@ const DECISIVE: f64 = 2.0;
 const SHARE: f64 = 0.1;
 const MEMBERS_MOST: usize = 4;
 const STEPS_LEAST: f64 = 300.0;
-/// Below the first width its network is no wider than the second.
+/// Below the first width, and where tables are large, its network is no wider than the second.
 const WIDE: usize = 256;
 const NARROW: usize = 64;
 
@@ -63,7 +64,7 @@ impl Plan {
         let steps = (self.epochs * self.members.min(MEMBERS_MOST) * self.steps_per_epoch) as f64 * SHARE;
         let steps = steps.max(STEPS_LEAST.min((self.epochs * self.steps_per_epoch) as f64));
         let epochs = (steps / self.steps_per_epoch as f64).ceil() as usize;
-        let width = if self.width < WIDE { self.width.min(NARROW) } else { self.width };
+        let width = if self.width < WIDE || self.batch > SHARD { self.width.min(NARROW) } else { self.width };
         Plan { epochs, width, patience: epochs, members: 1, held_share: 0.15, held_most: 3 * self.held_most, ..self.clone() }
     }
 }
