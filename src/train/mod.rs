@@ -325,11 +325,11 @@ impl Trainer<'_> {
         Ok(members)
     }
 
-    /// Members that are trained at a time: as many as there are threads, but of large networks no more than leave each of a batch's
-    /// shards a thread, since a training takes six times the memory of its weights.
+    /// Members that are in training at a time: any, but of large networks no more than leave each of a batch's shards a thread, since a
+    /// training takes six times the memory of its weights.
     fn at_once(&self) -> usize {
-        let threads = rayon::current_num_threads();
-        let trainings = if self.vae.weights < LARGE { threads } else { threads * SHARD / self.plan.batch };
+        let trainings =
+            if self.vae.weights < LARGE { usize::MAX } else { rayon::current_num_threads() * SHARD / self.plan.batch };
         trainings.clamp(1, self.plan.members)
     }
 
@@ -339,14 +339,14 @@ impl Trainer<'_> {
         let Member { weights: first, held, .. } = self.untrained(member);
         let noise = antithetic((SCORE_DRAWS, self.vae.latent), &mut stream(self.seed, Purpose::Score, member as u64));
         let noise = noise * if plan.plain { 0.0 } else { 1.0 };
-        let at_once = self.at_once();
+        let (at_once, threads) = (self.at_once(), rayon::current_num_threads());
         // A member's share of the time, by its own clock.
-        let share = at_once as f64 / plan.members as f64;
+        let share = at_once.min(threads) as f64 / plan.members as f64;
         let clock = Clock::after(self.checkpoint.as_ref().map_or(Duration::ZERO, |c| c.time_of(member)));
         let left = |t: Duration| clock.before.saturating_add(t.saturating_sub(self.clock.elapsed()));
         let time_limit = self.time_limit.map(|t| t.mul_f64(share).min(left(t)));
         let lost = OnceLock::new();
-        let parallel = at_once < rayon::current_num_threads();
+        let parallel = at_once < threads;
         let objective = Fit::new(self, parallel, member, &held, noise, &lost);
         let mut solver =
             Adam::new(plan.step_size as f32, plan.decay as f32, plan.epochs as u64, plan.patience as u64, time_limit, clock)
