@@ -29,7 +29,7 @@ use lacuna::{
     Progress, Report, Schema, SchemaOptions, Strategy, VaeConfig, VaeImputer, Warning,
 };
 
-use apply::{begin, by_model, fit_within, is_whole, remove_checkpoint, stream};
+use apply::{begin, fit_within, is_whole, remove_checkpoint, stream};
 use args::{Cli, Command, Method, Shape};
 use meter::Meter;
 use output::{Output, Written};
@@ -527,7 +527,11 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         if let Some(memory) = args.limits.max_memory {
             model.check_memory(csv, memory)?;
         }
-        return stream(by_model(model, csv, round, &args), csv, &args, outputs.remove(0), report_file);
+        let fill = |out: &mut dyn Write| match args.m {
+            None => model.fill_csv(csv, round, out),
+            Some(m) => model.draw_csv(csv, m, args.model.seed, args.include_original, round, out),
+        };
+        return stream(fill, csv, &args, outputs.remove(0), report_file);
     }
     if let (Some(Plan::Mean(Strategy::Mean)), Source::Csv(csv), Format::Csv { round }, None, None) =
         (&plan, &source, format, args.m, is_whole(&args))
@@ -545,15 +549,16 @@ fn impute(args: args::Impute) -> Result<(), Failure> {
         && args.overimpute.is_empty()
         && !frame.columns().iter().any(|c| has_gaps(c) && schema.column(c.name()).is_some_and(|s| s.left().is_none()));
     let meter = Meter::new(args.table.quiet);
-    if let (None, Some(Plan::Vae(config)), false, Source::Csv(csv), Format::Csv { round }, None) =
-        (&model, &plan, idle, &source, format, is_whole(&args))
+    // Draws read the file once for each: they are made of the frame that is there.
+    if let (None, Some(Plan::Vae(config)), false, Source::Csv(csv), Format::Csv { round }, None, None) =
+        (&model, &plan, idle, &source, format, args.m, is_whole(&args))
     {
         let model = config.fit_with_progress(&frame, &schema, &mut |p| meter.show(p));
         meter.clear();
         let model = model?;
         // The file says the same again, some rows at a time.
         drop(frame);
-        return stream(by_model(&model, csv, round, &args), csv, &args, outputs.remove(0), report_file);
+        return stream(|out| model.fill_csv(csv, round, out), csv, &args, outputs.remove(0), report_file);
     }
     let imputer: Result<Box<dyn Imputer>, Error> = match (model, plan) {
         (Some(model), _) => Ok(Box::new(model)),

@@ -51,19 +51,6 @@ pub(super) fn fit_within(
     Ok(imputer?)
 }
 
-/// What fills a CSV file by a model: the fill, or as many draws as are asked for.
-pub(super) fn by_model(
-    model: &VaeImputer,
-    csv: &CsvTable,
-    round: bool,
-    args: &args::Impute,
-) -> impl FnOnce(&mut dyn Write) -> Result<Report, Error> {
-    move |out| match args.m {
-        None => model.fill_csv(csv, round, out),
-        Some(m) => model.draw_csv(csv, m, args.model.seed, args.include_original, round, out),
-    }
-}
-
 /// Fills a CSV file some rows at a time, by a fill that writes it.
 pub(super) fn stream(
     fill: impl FnOnce(&mut dyn Write) -> Result<Report, Error>,

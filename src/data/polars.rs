@@ -358,13 +358,11 @@ pub(crate) fn clear_cells(df: &DataFrame, schema: &Schema, rows: &[Vec<usize>]) 
 /// The frame with the given columns in place of its own of these names, made once: polars' `with_column` looks at the names of all
 /// columns each time.
 fn replaced(df: &DataFrame, columns: impl Iterator<Item = Result<PlColumn>>) -> Result<DataFrame> {
-    let place: HashMap<&str, usize> = df.columns().iter().enumerate().map(|(at, c)| (c.name().as_str(), at)).collect();
     let mut all = df.columns().to_vec();
     for column in columns {
         let column = column?;
-        if let Some(&at) = place.get(column.name().as_str()) {
-            all[at] = column;
-        }
+        let at = df.try_get_column_index(column.name())?;
+        all[at] = column;
     }
     Ok(DataFrame::new(df.height(), all)?)
 }

@@ -52,6 +52,8 @@ pub(crate) struct Adam {
     first_counts: bool,
     /// Whether the threads of the pool share each step.
     parallel: bool,
+    /// Σ g² of each piece of the gradient: a buffer.
+    squares: Vec<f64>,
 }
 
 /// β₁ and β₂.
@@ -81,6 +83,7 @@ impl Adam {
             cuts: 0,
             first_counts: true,
             parallel: false,
+            squares: Vec::new(),
         }
     }
 
@@ -101,15 +104,6 @@ impl Adam {
         // A fit that will end in time is ahead of the clock once it is under way: its answer does not depend on it.
         if by_time > 0.1 { by_steps.max(by_time).min(1.0) } else { by_steps }
     }
-}
-
-/// The Euclidean norm, summed up piece by piece whether by one thread or by several.
-fn norm_of(grad: &[f32], parallel: bool) -> f64 {
-    let sums: Vec<f64> = match parallel {
-        true => grad.par_chunks(PIECE).map(sum_of_squares).collect(),
-        false => grad.chunks(PIECE).map(sum_of_squares).collect(),
-    };
-    sums.iter().sum::<f64>().sqrt()
 }
 
 /// Warm-up over the first twentieth, then a half cosine to zero.
@@ -140,6 +134,8 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
         // argmin keeps the best before, too, which nothing asks for.
         state.take_prev_best_param();
         let steps = problem.problem("steps_count", |p| Ok(p.steps()))?;
+        // Pieces of the weights that a thread takes at least.
+        let pieces = if self.parallel { 1 } else { usize::MAX };
         for _ in 0..steps {
             let progress = self.progress(steps);
             if progress >= 1.0 {
@@ -147,11 +143,13 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
             }
             let step_size = self.step_size * self.factor * schedule(progress) as f32;
             let averaging = 1.0 / ((self.step + 1).min((TO_A_SCORE as usize * steps).min(200)) as f32);
-            let Adam { weights, m, v, step, norm, decay, parallel, .. } = self;
+            let Adam { weights, m, v, step, norm, decay, squares, .. } = self;
             let at = *step;
             let update = |w: &mut [f32], grad: &[f32], scale: f32| {
                 *step += 1;
-                let this = f64::from(scale) * norm_of(grad, *parallel);
+                // Summed up piece by piece whether by one thread or by several.
+                grad.par_chunks(PIECE).with_min_len(pieces).map(sum_of_squares).collect_into_vec(squares);
+                let this = f64::from(scale) * squares.iter().sum::<f64>().sqrt();
                 if !this.is_finite() {
                     // A step that overflowed is not taken; that the weights stay finite is checked by the cost.
                     return;
@@ -161,13 +159,9 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
                 let correction = (1.0 / (1.0 - BETA.0.powi(t)), 1.0 / (1.0 - BETA.1.powi(t)));
                 let scale = scale * (2.0 * *norm / this.max(1e-30)).min(1.0) as f32;
                 let step = AdamStep { beta: BETA, correction, step_size, decay: *decay, scale, averaging };
-                if *parallel {
-                    let (w, m, v) = (w.par_chunks_mut(PIECE), m.par_chunks_mut(PIECE), v.par_chunks_mut(PIECE));
-                    let pieces = w.zip(grad.par_chunks(PIECE)).zip(m).zip(v).zip(mean.par_chunks_mut(PIECE));
-                    pieces.for_each(|((((w, grad), m), v), mean)| step.apply(w, grad, m, v, mean));
-                } else {
-                    step.apply(w, grad, m, v, &mut mean);
-                }
+                let (w, m, v) = (w.par_chunks_mut(PIECE), m.par_chunks_mut(PIECE), v.par_chunks_mut(PIECE));
+                let each = w.zip(grad.par_chunks(PIECE)).zip(m).zip(v).zip(mean.par_chunks_mut(PIECE));
+                each.with_min_len(pieces).for_each(|((((w, grad), m), v), mean)| step.apply(w, grad, m, v, mean));
             };
             problem.problem("gradient_count", |p| Ok(p.with_gradient(at, progress, weights, update)?))?;
         }
