@@ -23,8 +23,9 @@ pub(crate) struct Numbers {
     moments: Moments,
     /// Of the logarithms, as long as all values are above zero.
     logs: Option<Moments>,
-    /// The distinct values' bits with their counts; `None` above [`LEVEL_CAP`].
+    /// The distinct values' bits with their counts; `None` where there are more than `most`.
     distinct: Option<HashMap<u64, usize, BuildHasherDefault<Spread>>>,
+    most: usize,
 }
 
 /// What [`Numbers`] come to.
@@ -40,12 +41,19 @@ pub(crate) struct Summary {
     /// Skewness of the values, and of their logarithms where all are above zero.
     pub skew: f64,
     pub log_skew: Option<f64>,
-    /// The distinct values with their counts, ascending; `None` above [`LEVEL_CAP`].
+    /// The distinct values with their counts, ascending; `None` where there are more than are kept.
     pub distinct: Option<Vec<(f64, usize)>>,
 }
 
 impl Default for Numbers {
     fn default() -> Numbers {
+        Numbers::keeping(LEVEL_CAP)
+    }
+}
+
+impl Numbers {
+    /// Of the distinct values so many are kept at most.
+    pub fn keeping(most: usize) -> Numbers {
         Numbers {
             chunk: Vec::with_capacity(CHUNK),
             min: f64::INFINITY,
@@ -55,11 +63,10 @@ impl Default for Numbers {
             moments: Moments::default(),
             logs: Some(Moments::default()),
             distinct: Some(HashMap::default()),
+            most,
         }
     }
-}
 
-impl Numbers {
     /// The summary of some values.
     #[cfg(test)]
     pub fn of(values: impl Iterator<Item = f64>) -> Summary {
@@ -92,7 +99,7 @@ impl Numbers {
         if let Some(distinct) = &mut self.distinct {
             chunk.iter().for_each(|x| *distinct.entry(x.to_bits()).or_insert(0) += 1);
         }
-        self.distinct.take_if(|distinct| distinct.len() > LEVEL_CAP);
+        self.distinct.take_if(|distinct| distinct.len() > self.most);
         self.chunk = chunk;
         self.chunk.clear();
     }

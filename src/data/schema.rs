@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::physical;
 use crate::error::Warning;
 
-pub(crate) use infer::{Distinct, LEVEL_CAP, LevelCounts, Profile, TEXT_CAP, Values, float_level};
+pub(crate) use infer::{Distinct, LEVEL_CAP, LEVELS_BY_THEMSELVES, LevelCounts, Profile, TEXT_CAP, Values, float_level};
 pub use kind::{ColumnKind, Family};
 pub use options::{Bound, ColumnSpec, SchemaOptions};
 

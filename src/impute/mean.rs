@@ -85,9 +85,10 @@ impl MeanConfig {
 
     /// The schema of a file, and the one fill of each of its columns whose gaps are filled.
     fn fills(&self, csv: &CsvTable, options: &SchemaOptions) -> Result<(Schema, Vec<Option<f64>>)> {
-        // What a sum cannot hold takes more care.
-        let known: Vec<Option<(Profile, &Summary)>> =
-            csv.numbers().into_iter().map(|known| known.filter(|(_, numbers)| numbers.mean.is_some())).collect();
+        // What a sum cannot hold takes more care, and so do levels that are stated only now.
+        let has_levels = |name: &str| options.spec(name).kind.is_some_and(|kind| kind.has_levels());
+        let is_known = |(profile, numbers): &(Profile, &Summary)| numbers.mean.is_some() && !has_levels(&profile.name);
+        let known: Vec<Option<(Profile, &Summary)>> = csv.numbers().into_iter().map(|known| known.filter(is_known)).collect();
         let left_out = |name: &str| options.leaves_out(name) || options.spec(name).kind == Some(ColumnKind::Ignored);
         let is_read = |at: usize| known[at].is_none() && !left_out(&csv.header()[at]);
         let frame = csv.columns_frame(is_read)?;
@@ -310,17 +311,19 @@ mod tests {
         let bounds = Some((None, Some(crate::data::schema::Bound::Number(0.25))));
         let mut stated = SchemaOptions::default().kind("x", ColumnKind::Ignored);
         stated.columns.push(crate::data::schema::ColumnSpec { name: "half".into(), bounds, ..Default::default() });
-        for options in [plain, only, stated] {
-            let csv = CsvTable::read(text.as_bytes(), "t.csv".as_ref(), &csv_options, &options).unwrap();
+        // What is stated of a column may be stated when the file has been read.
+        let later = SchemaOptions::default().kind("n", ColumnKind::Categorical);
+        for (read, options) in [(&plain, &plain), (&only, &only), (&stated, &stated), (&plain, &later)] {
+            let csv = CsvTable::read(text.as_bytes(), "t.csv".as_ref(), &csv_options, read).unwrap();
             let frame = csv.to_frame().unwrap();
             let config = MeanConfig::default();
-            let fitted = config.fit_with(&frame, &Schema::infer_with(&frame, &options).unwrap()).unwrap();
+            let fitted = config.fit_with(&frame, &Schema::infer_with(&frame, options).unwrap()).unwrap();
             let filled = fitted.fill(&frame).unwrap().with_not_applicable(&csv.not_applicable().unwrap()).unwrap();
             let (mut due, mut out) = (Vec::new(), Vec::new());
             filled.write_csv(&csv, true, &mut due).unwrap();
             for block in [333, 1 << 18] {
                 out.clear();
-                let report = config.fill_csv(&csv.clone().with_block(block), &options, true, &mut out).unwrap();
+                let report = config.fill_csv(&csv.clone().with_block(block), options, true, &mut out).unwrap();
                 assert!(out == due, "{}", String::from_utf8_lossy(&out));
                 let json = |report: &Report| serde_json::to_string(report).unwrap();
                 assert_eq!(json(&report), json(&filled.report));

@@ -167,6 +167,10 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
         }
         let ends = state.get_iter() + 1 == state.get_max_iters() || self.progress(steps) >= 1.0;
         if !ends && !(state.get_iter() + 1).is_multiple_of(TO_A_SCORE) {
+            if state.get_best_cost().is_infinite() {
+                // Without a score so far argmin takes these for the best.
+                state.take_best_param();
+            }
             return Ok((state.param(mean), None));
         }
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&mean)?))?;

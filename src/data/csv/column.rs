@@ -9,7 +9,7 @@ use super::cell::{Number, NumberFormat, Plain, TRUTHS, truths};
 use super::moment::{Found, MomentForm, MomentScan};
 use super::records::Field;
 use crate::data::numbers::{Numbers, Summary};
-use crate::data::schema::{ColumnKind, SchemaOptions};
+use crate::data::schema::{ColumnKind, LEVELS_BY_THEMSELVES, SchemaOptions};
 use crate::error::{Error, ErrorKind, Result, Warning};
 
 /// How the cells of one column are read and written.
@@ -19,8 +19,8 @@ pub(super) struct TextColumn {
     pub form: CellForm,
     /// Every observed cell stands in quotes, so filled ones do too.
     pub quoted: bool,
-    /// What the cells come to where all are numbers that f64 holds; `None` of other columns, and of a file that is not read to
-    /// learn from.
+    /// What the cells come to where all are numbers that f64 holds, without their distinct values where these are too many to be levels
+    /// by themselves; `None` of other columns, and of a file that is not read to learn from.
     pub numbers: Option<Summary>,
 }
 
@@ -278,7 +278,7 @@ impl<'a> Scan<'a> {
             moments: MomentScan::default(),
             commas: Commas::default(),
             truths: u8::MAX,
-            tally: learn.then(Numbers::default),
+            tally: learn.then(|| Numbers::keeping(LEVELS_BY_THEMSELVES)),
         })
     }
 

@@ -79,6 +79,8 @@ pub(crate) type LevelCounts = BTreeMap<String, Vec<usize>>;
 
 /// More distinct numbers than this are never levels.
 pub(crate) const LEVEL_CAP: usize = 1000;
+/// More distinct numbers than this are no levels unless that is stated.
+pub(crate) const LEVELS_BY_THEMSELVES: usize = 2;
 /// More distinct texts than this are never levels on their own account.
 pub(crate) const TEXT_CAP: usize = 100_000;
 
@@ -173,7 +175,7 @@ fn infer_kind(p: &Profile) -> ColumnKind {
             _ => ColumnKind::Ignored,
         },
         Values::Numbers { integer_dtype, min, max, whole, distinct, skew, log_skew, .. } => {
-            let two = distinct.as_ref().is_some_and(|d| d.len() == 2);
+            let two = distinct.as_ref().is_some_and(|d| d.len() == LEVELS_BY_THEMSELVES);
             let skewed = log_skew.is_some_and(|l| l.abs() < 0.5 * skew.abs() && skew.abs() > 1.0);
             if p.dtype.is_temporal() {
                 if skewed && p.dtype.is_duration() { ColumnKind::Positive } else { ColumnKind::Continuous }
