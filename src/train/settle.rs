@@ -27,11 +27,21 @@ const PROOF: f64 = 2.0;
 const PROOF_OF_PILOT: f64 = 3.5;
 /// Cells that the gain of all columns of a sort counts for in each of them.
 const OTHERS: f64 = 50.0;
-/// The prior of a change of scale: normal, worth so many cells.
-const PRIOR_CELLS: f64 = 5.0;
-/// When scales are compared, a cell may have come from elsewhere: with this probability from a normal of this standard deviation
-/// (model units). A scale fits most of the cells, not a few wild ones.
-const ELSEWHERE: (f64, f64) = (0.1, 3.0);
+/// Where held-out cells count alike, and where by the odds of a gap. The few that then count most are like cells that are seldom observed, which
+/// networks miss by most: they are what is asked for, and less is held against them.
+const ALIKE: Doubts = Doubts { elsewhere: 0.1, prior: 5.0 };
+const BY_ODDS: Doubts = Doubts { elsewhere: 0.01, prior: 2.0 };
+/// The standard deviation of cells from elsewhere (model units).
+const ELSEWHERE_SD: f64 = 3.0;
+
+/// What a change of scale has against it.
+#[derive(Clone, Copy)]
+struct Doubts {
+    /// The probability that a cell has come from elsewhere, a wide normal: a scale fits most of the cells, not a few wild ones.
+    elsewhere: f64,
+    /// The prior: normal, worth so many cells.
+    prior: f64,
+}
 
 /// A held-out cell of a head: its value, the head's outputs at the start and those of each latent point of the members that hold it out,
 /// [`DRAWS`] a member, one member after the other.
@@ -81,9 +91,9 @@ impl Cell {
     }
 
     /// ln p of the cell when the scale grows, the mean over its members: each one's draws are to be as wide as it misses cells by, and what
-    /// the members differ by comes on top. The cell may have come from [`ELSEWHERE`].
-    fn log_score_of_scale(&self, law: &Law, departure: f32, wider: (usize, f32)) -> f64 {
-        let (share, sd) = ELSEWHERE;
+    /// the members differ by comes on top. The cell may have come from `elsewhere`, with that probability.
+    fn log_score_of_scale(&self, law: &Law, departure: f32, wider: (usize, f32), elsewhere: f64) -> f64 {
+        let (share, sd) = (elsewhere, ELSEWHERE_SD);
         let elsewhere = -0.5 * (f64::from(self.x) / sd).powi(2) - (sd * (2.0 * std::f64::consts::PI).sqrt()).ln();
         let members = self.etas.chunks(DRAWS);
         let count = members.len() as f64;
@@ -162,12 +172,11 @@ fn heads_depart(heads: &[Head], asked: &[bool], cells: &[Vec<Cell>], proof: f64)
 /// By how much the logarithm of a scale grows: as held-out cells say. Those of all members `together` say a standard error more, as they have
 /// chosen the epoch of each, too, and are missed by less than others; a member's own are missed by more than by the mean of all.
 fn wider(law: &Law, cells: &[Cell], departure: f32, at: usize, together: bool) -> f32 {
-    if cells.is_empty() {
-        return 0.0;
-    }
+    let Some(first) = cells.first() else { return 0.0 };
+    let Doubts { elsewhere, prior } = if cells.iter().all(|c| c.count == first.count) { ALIKE } else { BY_ODDS };
     let score = |by: f32| {
-        let scores = cells.iter().map(|c| c.count * c.log_score_of_scale(law, departure, (at, by)));
-        scores.sum::<f64>() - PRIOR_CELLS * f64::from(by).powi(2)
+        let scores = cells.iter().map(|c| c.count * c.log_score_of_scale(law, departure, (at, by), elsewhere));
+        scores.sum::<f64>() - prior * f64::from(by).powi(2)
     };
     let scores = WIDER.map(score);
     let best = (0..WIDER.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
@@ -247,10 +256,25 @@ mod tests {
     fn a_scale_is_that_of_cells_that_count() {
         // Cells that miss by half a standard deviation and do not count, and others that miss by one and a half.
         let law = gaussian();
-        let near = cells(500, 0.5, 0.0, |mean, _| mean).into_iter().map(|c| Cell { count: 0.0, ..c });
-        let far = cells(500, 1.5, 0.0, |mean, _| mean);
-        let want = wider(&law, &far, 1.0, 1, true);
-        assert_eq!(wider(&law, &near.chain(far).collect::<Vec<_>>(), 1.0, 1, true), want);
+        let with = |n: usize| {
+            let near = cells(n, 0.5, 0.0, |mean, _| mean).into_iter().map(|c| Cell { count: 0.0, ..c });
+            wider(&law, &near.chain(cells(500, 1.5, 0.0, |mean, _| mean)).collect::<Vec<_>>(), 1.0, 1, true)
+        };
+        assert!((with(500) - 1.5f32.ln()).abs() < 0.1);
+        assert_eq!(with(500), with(1));
+    }
+
+    #[test]
+    fn the_few_that_count_most_are_not_taken_for_wild() {
+        let law = gaussian();
+        let of = |counts: [f64; 2]| {
+            let sort = |n, sd, count| cells(n, sd, 0.3f32.ln(), |mean, _| mean).into_iter().map(move |c| Cell { count, ..c });
+            let all: Vec<Cell> = sort(200, 0.3, counts[0]).chain(sort(20, 1.2, counts[1])).collect();
+            wider(&law, &all, 1.0, 1, true)
+        };
+        // A tenth of the cells misses by four times as much; by the odds it counts for a half.
+        assert!(of([1.0, 1.0]) < 0.25, "{}", of([1.0, 1.0]));
+        assert!(of([0.5, 5.0]) > 0.75, "{}", of([0.5, 5.0]));
     }
 
     #[test]
