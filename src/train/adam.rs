@@ -116,6 +116,16 @@ fn schedule(progress: f64) -> f64 {
     }
 }
 
+/// The state with new weights and their cost. argmin copies what it takes for the best, as it does any weights without a score so far; what that
+/// replaces goes first.
+fn told(mut state: AdamState, mean: Vec<f32>, cost: f32) -> AdamState {
+    let best = state.get_best_cost();
+    if cost < best || (cost.is_infinite() && best.is_infinite()) {
+        state.take_best_param();
+    }
+    state.param(mean).cost(cost)
+}
+
 impl<O: Objective> Solver<O, AdamState> for Adam {
     fn name(&self) -> &str {
         "Adam"
@@ -167,11 +177,8 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
         }
         let ends = state.get_iter() + 1 == state.get_max_iters() || self.progress(steps) >= 1.0;
         if !ends && !(state.get_iter() + 1).is_multiple_of(TO_A_SCORE) {
-            if state.get_best_cost().is_infinite() {
-                // Without a score so far argmin takes these for the best.
-                state.take_best_param();
-            }
-            return Ok((state.param(mean), None));
+            let cost = state.get_cost();
+            return Ok((told(state, mean, cost), None));
         }
         let cost = problem.problem("cost_count", |p| Ok(p.cost(&mean)?))?;
         // An infinite cost says that nothing was held out: every epoch counts as better than the last.
@@ -184,11 +191,7 @@ impl<O: Objective> Solver<O, AdamState> for Adam {
             self.cuts += 1;
             self.stale = 0;
         }
-        if cost < state.get_best_cost() {
-            // argmin copies what is better; what it replaces goes first.
-            state.take_best_param();
-        }
-        Ok((state.param(mean).cost(cost), None))
+        Ok((told(state, mean, cost), None))
     }
 
     fn terminate(&mut self, state: &AdamState) -> TerminationStatus {
