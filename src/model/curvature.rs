@@ -21,11 +21,15 @@ const SINGLE_MOST: usize = 24;
 const TERMS_MOST: usize = 4;
 /// Residuals count as no farther out than so many standard deviations of their column.
 const FAR: f64 = 6.0;
-/// Twice the gain of the log likelihood by one of `c` terms has to exceed so much and 2 ln c: about χ² of one degree of freedom where
-/// nothing bends, it does in one table of a hundred, and by a product of two columns in one of twenty: where it is not found, draws lack
-/// what an analysis may ask for. A square for nothing is worse, as it goes far where there are no cells.
-const GAIN: f64 = 6.6;
+/// Twice the gain of the log likelihood by one of `c` terms has to exceed so much, ln n (of n rows; Schwarz 1978) and 2 ln c. It is about χ² of
+/// one degree of freedom where nothing bends: one table in a hundred of 40 rows has a square or a cube for nothing, and one in four hundred of
+/// 500. Such a term goes far where there are no cells, and all draws go with it.
+const GAIN: f64 = 3.0;
+/// The same of a product of two columns, without ln n, exceeded in one table of twenty: where it is not found, draws lack what an analysis may ask
+/// for.
 const GAIN_OF_TWO: f64 = 3.8;
+/// χ² of one degree of freedom exceeds so much in one case of a hundred.
+const BEYOND_CHANCE: f64 = 6.6;
 
 /// The linear start, with draws. Where it may be `curved`, it has the products that it bends with.
 pub(crate) fn start(source: &Source<'_>, curved: bool) -> Start {
@@ -66,7 +70,7 @@ fn found(source: &Source<'_>, start: &Start) -> Vec<Bend> {
     let of = |column: usize| {
         let mut residuals = Residuals::of((source.scaling, source.rows), &view, column, false);
         let mut bend = Bend { column, products: Vec::new(), gain: 0.0 };
-        for (term, gain) in std::iter::from_fn(|| residuals.take_best(GAIN_OF_TWO)).take(TERMS_MOST) {
+        for (term, gain) in std::iter::from_fn(|| residuals.take_best(Some(GAIN_OF_TWO))).take(TERMS_MOST) {
             if let Term::Product(a, b) = term {
                 bend.products.push((a, b));
                 bend.gain += gain;
@@ -108,7 +112,7 @@ fn with_levels(mut outcomes: Vec<Outcome>, scaling: &Scaling, rows: &Rows<f32>) 
         }
         let may = |number: &usize| outcomes.iter().all(|o| !o.factors.contains(number));
         let gains = numbers(scaling).filter(may).map(|number| (number, differs(rows, number, level)));
-        let best = gains.filter(|(_, gain)| *gain > GAIN).max_by(|a, b| a.1.total_cmp(&b.1));
+        let best = gains.filter(|(_, gain)| *gain > BEYOND_CHANCE).max_by(|a, b| a.1.total_cmp(&b.1));
         let Some((column, _)) = best else { continue };
         match outcomes.iter_mut().find(|o| o.column == column) {
             Some(outcome) => outcome.factors.push(level),
@@ -135,7 +139,7 @@ fn gaps_depend(rows: &Rows<f32>, gaps: usize, on: usize) -> bool {
     let [others, with_gaps] = sums[..] else { return false };
     let mean_and_error = |[n, sum, squares]: [f64; 3]| (sum / n, (squares / n - (sum / n).powi(2)) / (n - 1.0));
     let ((a, error_of_a), (b, error_of_b)) = (mean_and_error(others), mean_and_error(with_gaps));
-    (a - b).powi(2) > GAIN * (error_of_a + error_of_b)
+    (a - b).powi(2) > BEYOND_CHANCE * (error_of_a + error_of_b)
 }
 
 /// Count, sum and sum of squares of a number in the rows of each group.
@@ -153,7 +157,7 @@ fn sums_by(rows: &Rows<f32>, number: usize, group: impl Fn(ArrayView1<f32>) -> O
 /// Whether a number that fills are asked of bends with the other columns, by products that the start does not have or by cubes.
 pub(crate) fn bends(scaling: &Scaling, rows: &Rows<f32>, view: &View<'_>) -> bool {
     let asked = rows.asked();
-    let bends = |column: usize| Residuals::of((scaling, rows), view, column, true).take_best(GAIN).is_some();
+    let bends = |column: usize| Residuals::of((scaling, rows), view, column, true).take_best(None).is_some();
     numbers(scaling).filter(|&column| asked[column]).any(bends)
 }
 
@@ -249,8 +253,8 @@ impl Residuals {
     }
 
     /// Sweeps the term that gains most beyond what chance would, if one does: the term, and twice the log likelihood's gain. A product of
-    /// two dimensions has to gain `of_two`.
-    fn take_best(&mut self, of_two: f64) -> Option<(Term, f64)> {
+    /// two dimensions has to gain `of_two`, if that is given.
+    fn take_best(&mut self, of_two: Option<f64>) -> Option<(Term, f64)> {
         let last = self.whole.len() - 1;
         let first = last - self.terms.len();
         let left = self.moments[(last, last)];
@@ -261,9 +265,10 @@ impl Residuals {
             let without = (left - explains).max(1e-12 * self.whole[last]);
             (self.freedom - 1.0).max(0.0) * (left / without).ln()
         };
+        let alone = GAIN + self.freedom.max(1.0).ln();
         let least = |at: usize| match self.terms[at] {
-            Term::Product(a, b) if a != b => of_two,
-            _ => GAIN,
+            Term::Product(a, b) if a != b => of_two.unwrap_or(alone),
+            _ => alone,
         };
         let beyond = |at: usize| gain(at) - least(at) - 2.0 * (self.terms.len() as f64).ln();
         let best = (0..self.terms.len()).max_by(|&a, &b| beyond(a).total_cmp(&beyond(b)))?;
@@ -292,7 +297,7 @@ mod tests {
         };
         let mut table = || -> Vec<f64> { (0..n).flat_map(|_| row()).collect() };
         let terms = || vec![Term::Product(0, 0), Term::Cube(0)];
-        (0..400).filter(|_| Residuals::new(table(), 2, terms()).take_best(GAIN).is_some()).count()
+        (0..400).filter(|_| Residuals::new(table(), 2, terms()).take_best(None).is_some()).count()
     }
 
     #[test]
@@ -300,8 +305,9 @@ mod tests {
         for n in [30, 100, 1000] {
             assert!(found(n, 0.0) <= 12, "{n}: {}", found(n, 0.0));
         }
+        assert!(found(1000, 0.0) <= 3, "{}", found(1000, 0.0));
         assert!(found(100, 0.5) >= 390 && found(1000, 0.2) == 400);
-        assert!(Residuals::new(Vec::new(), 2, vec![Term::Cube(0)]).take_best(GAIN).is_none());
+        assert!(Residuals::new(Vec::new(), 2, vec![Term::Cube(0)]).take_best(None).is_none());
     }
 
     /// y = x + x² / 2, a third of y missing: by straight lines it would miss what is beyond the middle.
@@ -382,6 +388,6 @@ mod tests {
         // An outcome is no factor, and one of a level is enough.
         assert_eq!(with(vec![of(0, &[3])]), [of(0, &[3]), of(2, &[1])]);
         assert_eq!(with(vec![of(2, &[1])]), [of(2, &[1])]);
-        assert!(differs(&rows, 0, 1) < GAIN);
+        assert!(differs(&rows, 0, 1) < BEYOND_CHANCE);
     }
 }

@@ -358,11 +358,11 @@ impl FactorAnalysis {
         self.clone().em(&source, some, strength, iterations)
     }
 
-    /// The mean error of cells hidden from some rows, three in ten: small ones squared, large ones absolute.
-    fn error(&self, of: &Source<'_>, some: &[usize]) -> f64 {
+    /// Per row the errors of cells hidden from it, three in ten, summed: small ones squared, large ones absolute.
+    fn errors(&self, of: &Source<'_>, some: &[usize]) -> Vec<f64> {
         let (single, target) = (self.single(), of.rows.target.view());
         let mut given = Given::default();
-        let (mut total, mut cells) = (0.0, 0);
+        let mut errors = Vec::with_capacity(some.len());
         for some in some.chunks(CHUNK) {
             let mut visible = Vec::new();
             for &i in some {
@@ -372,14 +372,12 @@ impl FactorAnalysis {
             self.explain(target, (some, &visible), |_| true, 1, &mut given);
             for (r, (&i, visible)) in some.iter().zip(visible.chunks_exact(target.ncols().max(1))).enumerate() {
                 let target = target.row(i);
-                for (t, _) in single.iter().enumerate().filter(|(_, (j, _))| !visible[*j] && !target[*j].is_nan()) {
-                    let error = given.expected(t, r).clamp(-CLIP, CLIP) - self.value(t, target);
-                    total += (1.0 + error * error).sqrt() - 1.0;
-                    cells += 1;
-                }
+                let hidden = single.iter().enumerate().filter(|(_, (j, _))| !visible[*j] && !target[*j].is_nan());
+                let error = |(t, _): (usize, _)| given.expected(t, r).clamp(-CLIP, CLIP) - self.value(t, target);
+                errors.push(hidden.map(error).map(|error| (1.0 + error * error).sqrt() - 1.0).sum());
             }
         }
-        total / f64::from(cells.max(1))
+        errors
     }
 }
 

@@ -26,13 +26,16 @@ const FEW_ITERATIONS: usize = 12;
 const FEW_ROWS: usize = 300;
 const LITTLE: usize = 3000;
 const MANY_ITERATIONS: usize = 160;
-/// With so many rows a dimension the prior of the draws is next to none, as it would bias what is read off them.
-const PLENTY: usize = 10;
-/// Prior cells of pure noise in every dimension: next to none for tables of low rank without noise, some for small tables.
+/// Prior cells of pure noise in every dimension: next to none for tables of low rank without noise, some for small tables. As they bias what is
+/// read off draws, a weaker prior stays unless the best one's error is smaller by so many standard errors (Breiman et al. 1984, section 3.4.3,
+/// with one).
 const STRENGTHS: [f64; 6] = [0.003, 0.1, 1.0, 5.0, 15.0, 40.0];
+const PROOF: f64 = 2.0;
 /// Tables of so many rows at most are cut into parts, each of which is completed by a model of the others.
 const FOLDED_MOST: usize = 2000;
 const FOLDS: usize = 5;
+/// All parts take their turn in choosing the prior where cells are fewer.
+const TURNS_MOST: usize = 10_000;
 /// Rows are completed in a multiple of this, so that a row's answer does not depend on its company.
 const TOGETHER: usize = 64;
 
@@ -64,15 +67,17 @@ impl Start {
             (rows(others), rows(of))
         };
         let few = at_most(FOLDED_MOST, FEW_CELLS);
-        let folds = if few.len() < 300 { FOLDS } else { 1 };
-        let error = |&strength: &f64| -> f64 {
-            let parts = (0..folds).map(|fold| part(&few, fold));
-            parts.map(|(others, of)| FactorAnalysis::fit(source, &others, strength, TRIED_ITERATIONS).error(source, &of)).sum()
+        let folds = if few.len() * d < TURNS_MOST { FOLDS } else { 1 };
+        let errors = |&strength: &f64| -> Vec<f64> {
+            let of_fold = |fold: usize| {
+                let (others, of) = part(&few, fold);
+                FactorAnalysis::fit(source, &others, strength, TRIED_ITERATIONS).errors(source, &of)
+            };
+            (0..folds).flat_map(of_fold).collect()
         };
-        let errors: Vec<f64> = STRENGTHS.par_iter().map(error).collect();
-        let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap_or(0);
+        let errors: Vec<Vec<f64>> = STRENGTHS.par_iter().map(errors).collect();
+        let strength = STRENGTHS[weakest(&errors)];
         let some = at_most(ROWS_MOST, CELLS_MOST);
-        let strength = STRENGTHS[best];
         let whole = FactorAnalysis::fit(source, &some, strength, ITERATIONS);
         let parts = match n <= FOLDED_MOST && n * d <= FEW_CELLS {
             true => {
@@ -98,7 +103,6 @@ impl Start {
     pub fn with_draws(mut self, source: &Source<'_>) -> Start {
         let (whole, some) = (&self.kept.whole, &self.some);
         let d = whole.len().max(1);
-        let strength = if some.len() < PLENTY * (d + 1) { self.strength } else { STRENGTHS[0] };
         let cells = some.len() * d;
         let iterations = match cells {
             cells if cells <= LITTLE && some.len() <= FEW_ROWS => MANY_ITERATIONS,
@@ -108,10 +112,21 @@ impl Start {
         let one = (cells * iterations * triangle(whole.rank + 1)) as f64;
         let draws = ((DRAWS_WORK / one.max(1.0)) as usize).clamp(DRAWS.0, DRAWS.1);
         let variance = whole.weight_variance(source, some);
-        let draw = |i: usize| whole.drawn(source, some, (strength, iterations), variance, i);
+        let draw = |i: usize| whole.drawn(source, some, (self.strength, iterations), variance, i);
         self.kept.draws = (0..draws).into_par_iter().map(draw).collect();
         self
     }
+}
+
+/// The place of the first strength whose rows' errors are beyond those of the best by no more than chance.
+fn weakest(errors: &[Vec<f64>]) -> usize {
+    let total = |s: &usize| errors[*s].iter().sum::<f64>();
+    let best = (0..errors.len()).min_by(|a, b| total(a).total_cmp(&total(b))).unwrap_or(0);
+    let beyond_chance = |s: &usize| {
+        let worse = || errors[*s].iter().zip(&errors[best]).map(|(error, best)| error - best);
+        worse().sum::<f64>() > PROOF * worse().map(|x| x * x).sum::<f64>().sqrt()
+    };
+    (0..best).find(|s| !beyond_chance(s)).unwrap_or(best)
 }
 
 /// What a fitted model keeps of its start.
@@ -178,7 +193,10 @@ impl<'a> View<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::linear::tests::simulated;
+    use crate::model::linear::tests::{completed, simulated};
+    use crate::rng::{Purpose, stream};
+    use ndarray::Array2;
+    use ndarray_rand::rand_distr::{Distribution, StandardNormal};
 
     /// Where the second column is missing for high values of the first, its mean is not that of its observed cells; and over
     /// the draws of the parameters the mean of the first column varies as that of a sample does.
@@ -205,6 +223,51 @@ mod tests {
         // y₀ has variance 0.64 + 0.09 + 0.16; forty draws tell a deviation to a ninth.
         let due = (0.89f64 / 400.0).sqrt();
         assert!((sd / due).ln().abs() < 0.35, "{sd} {due}");
+    }
+
+    #[test]
+    fn a_prior_stays_weak_unless_a_stronger_one_is_better_beyond_chance() {
+        let errors = |better: f64, noise: f64| -> Vec<f64> {
+            (0..100).map(|i| 1.0 - better + if i % 2 == 0 { noise } else { -noise }).collect()
+        };
+        assert_eq!(weakest(&[errors(0.0, 0.0), errors(0.05, 0.1), errors(0.1, 0.4)]), 1);
+        assert_eq!(weakest(&[errors(0.0, 0.0), errors(0.01, 0.2)]), 0);
+        assert_eq!(weakest(&[errors(0.0, 0.0), errors(-0.1, 0.0)]), 0);
+        assert_eq!(weakest(&[vec![], vec![]]), 0);
+    }
+
+    /// y = x + e, half of y missing. Networks learn what the fit lacks, and are drawn with draws of its parameters: these are to be about it.
+    #[test]
+    fn slopes_are_those_of_least_squares_in_the_fit_and_its_draws() {
+        let scaling = simulated(4, 0.0).0;
+        let scaling = Scaling { columns: scaling.columns[..2].to_vec() };
+        for table in 0..10 {
+            let mut rng = stream(table, Purpose::HeldOut, 3);
+            let mut normal = || -> f32 { StandardNormal.sample(&mut rng) };
+            let mut target = Array2::zeros((600, 2));
+            let mut sums = [0f64; 5];
+            for (i, mut row) in target.rows_mut().into_iter().enumerate() {
+                let x = normal();
+                let y = x + normal();
+                row.assign(&ndarray::arr1(&[x, if i % 2 == 0 { y } else { f32::NAN }]));
+                if i % 2 == 0 {
+                    let (x, y) = (f64::from(x), f64::from(y));
+                    sums.iter_mut().zip([1.0, x, y, x * x, x * y]).for_each(|(s, a)| *s += a);
+                }
+            }
+            let [n, x, y, xx, xy] = sums;
+            let want = (xy - x * y / n) / (xx - x * x / n);
+            let rows = Rows { place: target.clone(), target };
+            let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: table };
+            let start = Start::fit(&source).with_draws(&source);
+            let slope = |model: &FactorAnalysis| {
+                let [above, below] = [-1.0, 1.0].map(|x| completed(model, &ndarray::arr1(&[x, 0.0]), &[true, false]).0[1]);
+                (below - above) / 2.0
+            };
+            let drawn = start.kept.draws.iter().map(slope).sum::<f64>() / start.kept.draws.len() as f64;
+            let whole = slope(&start.kept.whole);
+            assert!((whole / want - 1.0).abs() < 0.02 && (drawn / want - 1.0).abs() < 0.05, "{table}: {want} {whole} {drawn}");
+        }
     }
 
     #[test]
