@@ -242,7 +242,7 @@ impl VaeConfig {
                     let scores = choose(&trainer, &candidates, &pilot);
                     let chosen: Vec<bool> = scores.iter().flatten().map(|score| score.chosen).collect();
                     let gains = || departs(&trainer, std::slice::from_ref(&pilot), &chosen);
-                    let bends = || bends(data.scaling, data.rows, &trainer.view);
+                    let bends = || bends(data.scaling, data.rows, data.linear);
                     let departs = !plan.prove || bends() || gains();
                     (scores, departs, pilot.timed_out)
                 }

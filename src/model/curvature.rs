@@ -3,7 +3,7 @@
 //! ```text
 //! e = a + b x + c t        x: the dimensions of a row's other cells, as the start completes them; t: one more term
 //! ```
-//! Over the rows that have a number, e is its residual from the linear start, which has not seen the row. A square or a product of x as
+//! Over the rows that have a number, e is its residual from the linear start. A square or a product of x as
 //! a further term leaves less of it beyond chance only where the relation bends (RESET, Ramsey 1969). A dozen held-out cells
 //! seldom show a bend, all residuals do. The start then takes the terms that it bends with as dimensions of its own, which few rows suffice
 //! for, where a network would need many.
@@ -22,9 +22,9 @@ const TERMS_MOST: usize = 4;
 /// Residuals count as no farther out than so many standard deviations of their column.
 const FAR: f64 = 6.0;
 /// Twice the gain of the log likelihood by one of `c` terms has to exceed so much, ln n (of n rows; Schwarz 1978) and 2 ln c. It is about χ² of
-/// one degree of freedom where nothing bends: one table in a hundred of 40 rows has a square or a cube for nothing, and one in four hundred of
-/// 500. Such a term goes far where there are no cells, and all draws go with it.
-const GAIN: f64 = 3.0;
+/// one degree of freedom where nothing bends: one table in a hundred of 30 rows has a square or a cube for nothing, and one in a thousand of
+/// 1 000. Such a term goes far where there are no cells, and all draws go with it.
+const GAIN: f64 = 4.0;
 /// The same of a product of two columns, without ln n, exceeded in one table of twenty: where it is not found, draws lack what an analysis may ask
 /// for.
 const GAIN_OF_TWO: f64 = 3.8;
@@ -66,7 +66,8 @@ struct Bend {
 
 /// All numbers that bend with other columns.
 fn found(source: &Source<'_>, start: &Start) -> Vec<Bend> {
-    let view = View::in_training(source.scaling, start);
+    // One model for all rows: what is left of its own line, too, is swept.
+    let view = View::of(source.scaling, &start.kept.whole);
     let of = |column: usize| {
         let mut residuals = Residuals::of((source.scaling, source.rows), &view, column, false);
         let mut bend = Bend { column, products: Vec::new(), gain: 0.0 };
@@ -155,7 +156,8 @@ fn sums_by(rows: &Rows<f32>, number: usize, group: impl Fn(ArrayView1<f32>) -> O
 }
 
 /// Whether a number that fills are asked of bends with the other columns, by products that the start does not have or by cubes.
-pub(crate) fn bends(scaling: &Scaling, rows: &Rows<f32>, view: &View<'_>) -> bool {
+pub(crate) fn bends(scaling: &Scaling, rows: &Rows<f32>, start: &Start) -> bool {
+    let view = &View::of(scaling, &start.kept.whole);
     let asked = rows.asked();
     let bends = |column: usize| Residuals::of((scaling, rows), view, column, true).take_best(None).is_some();
     numbers(scaling).filter(|&column| asked[column]).any(bends)
@@ -329,7 +331,7 @@ mod tests {
         let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: 1 };
         let (straight, curved) = (start(&source, false), start(&source, true));
         assert_eq!((straight.kept.whole.products(), curved.kept.whole.products()), (vec![], vec![(0, 0)]));
-        let bent = |start: &Start| bends(&scaling, &rows, &View::in_training(&scaling, start));
+        let bent = |start: &Start| bends(&scaling, &rows, start);
         assert!(bent(&straight) && !bent(&curved));
         let expected = |start: &Start, x: f32| {
             let target = ndarray::arr2(&[[x, f32::NAN]]);
