@@ -21,11 +21,11 @@ const SINGLE_MOST: usize = 24;
 const TERMS_MOST: usize = 4;
 /// Residuals count as no farther out than so many standard deviations of their column.
 const FAR: f64 = 6.0;
-/// Twice the gain of the log likelihood by one of `c` terms has to exceed so much, ln n (of n rows; Schwarz 1978) and 2 ln c. It is about χ² of
-/// one degree of freedom where nothing bends: one table in a hundred of 30 rows has a square or a cube for nothing, and one in a thousand of
-/// 1 000. Such a term goes far where there are no cells, and all draws go with it.
-const GAIN: f64 = 4.0;
-/// The same of a product of two columns, without ln n, exceeded in one table of twenty: where it is not found, draws lack what an analysis may ask
+/// Twice the gain of the log likelihood by one of `c` terms has to exceed so much, or so much and ln n (of n rows; Schwarz 1978) where that is
+/// more, and 2 ln c. It is about χ² of one degree of freedom where nothing bends: one table in a hundred of 30 rows has a square or a cube for
+/// nothing, and one in four hundred of 1 000. Such a term goes far where there are no cells, and all draws go with it.
+const GAIN: (f64, f64) = (6.8, 2.5);
+/// The same of a product of two columns, exceeded in one table of twenty: where it is not found, draws lack what an analysis may ask
 /// for.
 const GAIN_OF_TWO: f64 = 3.8;
 /// χ² of one degree of freedom exceeds so much in one case of a hundred.
@@ -267,7 +267,7 @@ impl Residuals {
             let without = (left - explains).max(1e-12 * self.whole[last]);
             (self.freedom - 1.0).max(0.0) * (left / without).ln()
         };
-        let alone = GAIN + self.freedom.max(1.0).ln();
+        let alone = GAIN.0.max(GAIN.1 + self.freedom.max(1.0).ln());
         let least = |at: usize| match self.terms[at] {
             Term::Product(a, b) if a != b => of_two.unwrap_or(alone),
             _ => alone,
