@@ -47,9 +47,11 @@ const DRAWS: usize = 8;
 const NATS_MOST: f64 = 5.0;
 /// How much larger than the first family's the risk of fills may be within chance: a few wild cells show no more.
 const SLACK: f64 = 0.1;
-/// A family that is better by so many nats a cell, as one with a point mass is where most cells are one value, need not show that: without it draws
-/// lack that value. It is enough that the risk of its fills is not beyond chance (two standard errors) larger by more than that.
+/// A family that is better by so many nats a cell need not show that: it is enough that its fills are not worse beyond chance (two standard errors).
 const DECISIVE: f64 = 2.0;
+/// One that is better by so many, as one with a point mass is where most cells are one value, may be worse beyond chance by as much as [`SLACK`]:
+/// without it draws lack that value.
+const OVERWHELMING: f64 = 4.0;
 /// Share of the fit's steps, summed over its members (so many of them at most), that the pilot takes; and at least how many steps.
 const SHARE: f64 = 0.1;
 const MEMBERS_MOST: usize = 4;
@@ -89,8 +91,8 @@ pub(crate) fn choose(trainer: &Trainer<'_>, candidates: &[Vec<Family>], pilot: &
         .collect()
 }
 
-/// The place of the best log score among families that fill no worse than the first (by how much they have to show that, see [`SLACK`] and
-/// [`DECISIVE`]), which stays unless beaten beyond chance (two standard errors).
+/// The place of the best log score among families that fill no worse than the first (by how much they have to show that, see [`SLACK`],
+/// [`DECISIVE`] and [`OVERWHELMING`]), which stays unless beaten beyond chance (two standard errors).
 fn best(scores: &[&Vec<CellScore>]) -> usize {
     let gain = |i: usize| {
         let over = |f: fn(&CellScore, &CellScore) -> f64| {
@@ -99,7 +101,11 @@ fn best(scores: &[&Vec<CellScore>]) -> usize {
         let (log, log_error) = over(|a, b| (a.0 - b.0).clamp(-NATS_MOST, NATS_MOST));
         let (worse, error) = over(|a, b| a.2 - b.2);
         let slack = SLACK * over(|_, b| b.2).0;
-        let no_worse = if log > DECISIVE { worse - 2.0 * error <= slack } else { worse <= error && worse + error <= slack };
+        let no_worse = match log {
+            log if log > OVERWHELMING => worse - 2.0 * error <= slack,
+            log if log > DECISIVE => worse <= 2.0 * error,
+            _ => worse <= error && worse + error <= slack,
+        };
         if log > 2.0 * log_error && no_worse { log } else { 0.0 }
     };
     let gains = (0..scores.len()).map(|i| if i == 0 { 0.0 } else { gain(i) });
@@ -184,8 +190,9 @@ mod tests {
         decisive[0].2 = 10.0;
         assert_eq!(best(&[&cells(0.0, 0.5), &decisive]), 1);
         assert_eq!(best(&[&cells(0.0, 0.5), &cells(4.0, 0.6)]), 0);
-        assert_eq!(best(&[&cells(0.0, 0.5), &cells(4.0, 0.54)]), 1);
-        assert_eq!(best(&[&cells(0.0, 0.5), &cells(1.0, 0.54)]), 0);
+        // Nor with any that are, unless the law is all that matters.
+        assert_eq!(best(&[&cells(0.0, 0.5), &cells(4.5, 0.54)]), 1);
+        assert_eq!(best(&[&cells(0.0, 0.5), &cells(3.0, 0.54)]), 0);
         // Within chance.
         let noisy: Vec<CellScore> = (0..100).map(|i| (if i % 2 == 0 { 1.1 } else { -1.0 }, 0.5, 0.5)).collect();
         assert_eq!(best(&[&(0..100).map(|_| (0.0, 0.5, 0.5)).collect(), &noisy]), 0);
