@@ -261,6 +261,7 @@ mod tests {
         let near = cells(500, 0.5, 0.0, |mean, _| mean).into_iter().map(|c| Cell { count: 0.0, ..c });
         let far = cells(500, 1.5, 0.0, |mean, _| mean);
         let want = wider(&law, &far, 1.0, 1, true);
+        assert!((want - 1.5f32.ln()).abs() < 0.1);
         assert_eq!(wider(&law, &near.chain(far).collect::<Vec<_>>(), 1.0, 1, true), want);
     }
 

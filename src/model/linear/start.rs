@@ -261,8 +261,8 @@ mod tests {
             let source = Source { scaling: &scaling, products: &[], rows: &rows, weights: None, seed: table };
             let start = Start::fit(&source).with_draws(&source);
             let slope = |model: &FactorAnalysis| {
-                let [above, below] = [-1.0, 1.0].map(|x| completed(model, &ndarray::arr1(&[x, 0.0]), &[true, false]).0[1]);
-                (below - above) / 2.0
+                let [below, above] = [-1.0, 1.0].map(|x| completed(model, &ndarray::arr1(&[x, 0.0]), &[true, false]).0[1]);
+                (above - below) / 2.0
             };
             let drawn = start.kept.draws.iter().map(slope).sum::<f64>() / start.kept.draws.len() as f64;
             let whole = slope(&start.kept.whole);
